@@ -1,0 +1,1 @@
+"""Synchronisation and channel coding."""

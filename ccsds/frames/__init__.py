@@ -1,0 +1,1 @@
+"""Transfer frames and what they carry for the link itself."""

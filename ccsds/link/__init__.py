@@ -1,0 +1,1 @@
+"""Managed parameters, mission profiles and the receiving chain."""

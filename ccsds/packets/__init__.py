@@ -1,0 +1,1 @@
+"""Packets: Space Packet, Encapsulation Packet."""

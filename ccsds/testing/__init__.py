@@ -1,0 +1,1 @@
+"""For tests of users and ours: published vectors, hypothesis strategies, damaged links."""

@@ -1,0 +1,1 @@
+//! Capture files (pcap, pcapng) and the payloads inside captured frames.

@@ -1,0 +1,10 @@
+//! `ccsds._native`: converts, checks shapes and maps errors; the work is in the kernel crates.
+mod buffer;
+
+use pyo3::prelude::*;
+
+#[pymodule(name = "_native")]
+mod native {
+    #[pymodule_export]
+    use crate::buffer::Octets;
+}

@@ -1,0 +1,1 @@
+"""A link layer: one port contract, pluggable drivers.  Knows no CCSDS."""

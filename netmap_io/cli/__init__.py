@@ -1,0 +1,1 @@
+"""The `netmap-io` command."""

@@ -1,0 +1,1 @@
+"""Drivers: every way for frames to arrive."""
