@@ -1,5 +1,6 @@
 //! `ccsds._native`: converts, checks shapes and maps errors; the work is in the kernel crates.
 mod buffer;
+mod chain;
 
 use pyo3::prelude::*;
 
@@ -7,4 +8,6 @@ use pyo3::prelude::*;
 mod native {
     #[pymodule_export]
     use crate::buffer::Octets;
+    #[pymodule_export]
+    use crate::chain::{ReceivingChain, frame_names, header_tables};
 }

@@ -1,0 +1,379 @@
+//! The receiving chain for Python: parameters in as a mapping, batches out as columns.
+
+use std::collections::HashMap;
+
+use ccsds_coding::randomizer::Sequence;
+use ccsds_coding::reed_solomon::{Basis, Code, ErrorCorrection};
+use ccsds_link::account::{Account, Source};
+use ccsds_link::batch::{self, Batch};
+use ccsds_link::chain;
+use ccsds_link::header;
+use ccsds_link::parameters::{FrameType, HeaderErrorControl, MasterChannel, PhysicalChannel, Service, VirtualChannel};
+use ccsds_link::synchronizer;
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::buffer::{Input, Octets};
+
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct VirtualChannelItems {
+    service: String,
+    secondary_header_octets: Option<usize>,
+    operational_control_field: bool,
+    valid_packet_versions: Vec<u8>,
+    maximum_packet_octets: usize,
+    deliver_incomplete_packets: bool,
+    remove_repeated_frames: bool,
+    frame_count_frozen: bool,
+}
+
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct MasterChannelItems {
+    default: VirtualChannelItems,
+    virtual_channels: HashMap<u8, VirtualChannelItems>,
+}
+
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct SynchronizationItems {
+    marker: u64,
+    marker_bits: u32,
+    tolerated_errors: u32,
+    flywheel_frames: u32,
+    maximum_slip_bits: u32,
+    accept_inverted: bool,
+}
+
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct ReedSolomonItems {
+    error_correction: u32,
+    interleaving_depth: usize,
+    virtual_fill: usize,
+    basis: String,
+}
+
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct PhysicalChannelItems {
+    frame_type: String,
+    frame_octets: usize,
+    synchronization: Option<SynchronizationItems>,
+    randomizer: Option<String>,
+    reed_solomon: Option<ReedSolomonItems>,
+    deinterleaving_depth: usize,
+    frame_error_control: bool,
+    header_error_control: Option<String>,
+    insert_zone_octets: usize,
+    ten_bit_spacecraft_id: bool,
+    late_frame_window: u32,
+    master_channels: HashMap<u16, MasterChannelItems>,
+    any_master_channel: MasterChannelItems,
+    deliver_idle_packets: bool,
+    digest: bool,
+}
+
+fn refuse(message: impl Into<String>) -> PyErr {
+    PyValueError::new_err(message.into())
+}
+
+fn choose<T: Copy>(name: &str, given: &str, choices: &[(&str, T)]) -> PyResult<T> {
+    choices
+        .iter()
+        .find(|(choice, _)| *choice == given)
+        .map(|(_, value)| *value)
+        .ok_or_else(|| refuse(format!("{name} is {given:?}")))
+}
+
+impl VirtualChannelItems {
+    fn build(self) -> PyResult<VirtualChannel> {
+        let services =
+            [("packets", Service::Packets), ("access", Service::Access), ("bitstream", Service::Bitstream)];
+        Ok(VirtualChannel {
+            service: choose("service", &self.service, &services)?,
+            secondary_header_octets: self.secondary_header_octets,
+            operational_control_field: self.operational_control_field,
+            valid_packet_versions: self.valid_packet_versions.iter().fold(0, |set, version| set | 1 << (version & 7)),
+            maximum_packet_octets: self.maximum_packet_octets,
+            deliver_incomplete_packets: self.deliver_incomplete_packets,
+            remove_repeated_frames: self.remove_repeated_frames,
+            frame_count_frozen: self.frame_count_frozen,
+        })
+    }
+}
+
+impl MasterChannelItems {
+    fn build(self) -> PyResult<MasterChannel> {
+        let virtual_channels =
+            self.virtual_channels.into_iter().map(|(id, items)| Ok((id, items.build()?))).collect::<PyResult<_>>()?;
+        Ok(MasterChannel { default: self.default.build()?, virtual_channels })
+    }
+}
+
+impl ReedSolomonItems {
+    fn build(self) -> PyResult<Code> {
+        let error_correction = match self.error_correction {
+            16 => ErrorCorrection::E16,
+            8 => ErrorCorrection::E8,
+            other => return Err(refuse(format!("error_correction is {other}, not 16 or 8"))),
+        };
+        let basis = choose("basis", &self.basis, &[("dual", Basis::Dual), ("conventional", Basis::Conventional)])?;
+        Code::new(error_correction, self.interleaving_depth, self.virtual_fill, basis)
+            .map_err(|error| refuse(error.to_string()))
+    }
+}
+
+impl PhysicalChannelItems {
+    fn build(self) -> PyResult<PhysicalChannel> {
+        let reed_solomon = self.reed_solomon.map(ReedSolomonItems::build).transpose()?;
+        let block_octets = reed_solomon.as_ref().map_or(self.frame_octets, Code::block_octets);
+        let randomizers = [("short", Sequence::Short), ("long", Sequence::Long)];
+        let checks = [("check", HeaderErrorControl::Check), ("correct", HeaderErrorControl::Correct)];
+        Ok(PhysicalChannel {
+            frame_type: choose("frame_type", &self.frame_type, &[("TM", FrameType::Tm), ("AOS", FrameType::Aos)])?,
+            frame_octets: self.frame_octets,
+            synchronizer: self.synchronization.map(|items| synchronizer::Parameters {
+                marker: items.marker,
+                marker_bits: items.marker_bits,
+                block_octets,
+                tolerated_errors: items.tolerated_errors,
+                flywheel_frames: items.flywheel_frames,
+                maximum_slip_bits: items.maximum_slip_bits,
+                accept_inverted: items.accept_inverted,
+            }),
+            randomizer: self.randomizer.map(|name| choose("randomizer", &name, &randomizers)).transpose()?,
+            reed_solomon,
+            deinterleaving_depth: self.deinterleaving_depth,
+            frame_error_control: self.frame_error_control,
+            header_error_control: self
+                .header_error_control
+                .map(|name| choose("header_error_control", &name, &checks))
+                .transpose()?,
+            insert_zone_octets: self.insert_zone_octets,
+            ten_bit_spacecraft_id: self.ten_bit_spacecraft_id,
+            late_frame_window: self.late_frame_window,
+            master_channels: self
+                .master_channels
+                .into_iter()
+                .map(|(id, items)| Ok((id, items.build()?)))
+                .collect::<PyResult<_>>()?,
+            any_master_channel: self.any_master_channel.build()?,
+            deliver_idle_packets: self.deliver_idle_packets,
+            digest: self.digest,
+        })
+    }
+}
+
+type Column = (&'static str, &'static str, Octets);
+
+/// Frame columns, frame octets, packet columns, packet octets.
+type Columns = (Vec<Column>, Octets, Vec<Column>, Octets);
+
+fn columns(batch: Batch) -> Columns {
+    let wrap = |columns: Vec<(&'static str, &'static str, Vec<u8>)>| {
+        columns.into_iter().map(|(name, letters, octets)| (name, letters, Octets(octets))).collect()
+    };
+    (
+        wrap(batch.frames.into_columns()),
+        Octets(batch.frame_octets),
+        wrap(batch.packets.into_columns()),
+        Octets(batch.packet_octets),
+    )
+}
+
+macro_rules! dictionary {
+    ($py:expr, $from:expr, $($name:ident),* $(,)?) => {{
+        let dictionary = PyDict::new($py);
+        $(dictionary.set_item(stringify!($name), $from.$name)?;)*
+        dictionary
+    }};
+}
+
+/// The receiving chain of one physical channel.  Not for two threads at once.
+#[pyclass(module = "ccsds._native")]
+pub(crate) struct ReceivingChain(chain::ReceivingChain);
+
+#[pymethods]
+impl ReceivingChain {
+    #[new]
+    fn new(parameters: PhysicalChannelItemsArgument) -> PyResult<Self> {
+        let channel = parameters.0.build()?;
+        chain::ReceivingChain::new(channel).map(Self).map_err(refuse)
+    }
+
+    #[pyo3(signature = (octets, reception_time_ns=-1))]
+    fn feed(&mut self, py: Python<'_>, octets: Input<'_>, reception_time_ns: i64) -> Columns {
+        let octets = octets.octets();
+        let chain = &mut self.0;
+        columns(py.detach(|| chain.feed(octets, reception_time_ns)))
+    }
+
+    #[pyo3(signature = (bits, reception_time_ns=-1))]
+    fn feed_bits(&mut self, py: Python<'_>, bits: Input<'_>, reception_time_ns: i64) -> PyResult<Columns> {
+        let bits = bits.octets();
+        let chain = &mut self.0;
+        py.detach(|| chain.feed_bits(bits, reception_time_ns)).map(columns).map_err(refuse)
+    }
+
+    fn feed_records(
+        &mut self,
+        py: Python<'_>,
+        octets: Input<'_>,
+        offsets: PyBuffer<u64>,
+        reception_times_ns: PyBuffer<i64>,
+    ) -> PyResult<Columns> {
+        let offsets = offsets.to_vec(py)?;
+        let times = reception_times_ns.to_vec(py)?;
+        let octets = octets.octets();
+        let whole = offsets.windows(2).all(|pair| pair[0] <= pair[1])
+            && offsets.last().is_none_or(|end| *end <= octets.len() as u64);
+        if !whole || offsets.len() != times.len() + 1 {
+            return Err(refuse("offsets must rise, lie inside the octets, and be one more than the times"));
+        }
+        let chain = &mut self.0;
+        Ok(columns(py.detach(|| {
+            for (pair, time) in offsets.windows(2).zip(times) {
+                chain.feed_record(&octets[pair[0] as usize..pair[1] as usize], time);
+            }
+            chain.take_batch()
+        })))
+    }
+
+    fn finish(&mut self, py: Python<'_>) -> Columns {
+        let chain = &mut self.0;
+        columns(py.detach(|| chain.finish()))
+    }
+
+    fn totals<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let totals = self.0.totals();
+        Ok(dictionary!(
+            py,
+            totals,
+            records,
+            wrong_length_records,
+            foreign_frames,
+            fecf_errors,
+            header_error_control_errors,
+            corrected_header_symbols,
+            corrected_symbols,
+            uncorrectable_codeblocks,
+            uncorrectable_codewords,
+            trailing_octets,
+        ))
+    }
+
+    fn synchronization<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let Some(statistics) = self.0.synchronization() else { return Ok(None) };
+        Ok(Some(dictionary!(
+            py,
+            statistics,
+            blocks,
+            flywheel_blocks,
+            inverted_blocks,
+            unconfirmed_blocks,
+            marker_bit_errors,
+            bit_slips,
+            lock_losses,
+            skipped_bits,
+            trailing_bits,
+        )))
+    }
+
+    fn virtual_channels<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        self.0.accounts().map(|(key, account)| account_dictionary(py, key, account)).collect()
+    }
+
+    fn master_channels<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let row = |(spacecraft_id, account): (u16, &chain::MasterAccount)| {
+            let row = dictionary!(py, account, counter_gaps, lost_frames);
+            row.set_item("spacecraft_id", spacecraft_id)?;
+            Ok(row)
+        };
+        self.0.master_accounts().map(row).collect()
+    }
+}
+
+/// The mapping argument, so that a missing or wrong item is named in the error.
+struct PhysicalChannelItemsArgument(PhysicalChannelItems);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for PhysicalChannelItemsArgument {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        object.extract().map(Self)
+    }
+}
+
+fn account_dictionary<'py>(
+    py: Python<'py>,
+    key: chain::ChannelKey,
+    account: &Account,
+) -> PyResult<Bound<'py, PyDict>> {
+    let row = dictionary!(
+        py,
+        account,
+        frames,
+        repeated_frames,
+        counter_gaps,
+        lost_frames,
+        late_frames,
+        counter_resets,
+        only_idle_data_frames,
+        frames_without_packet_start,
+        invalid_frames,
+        pointer_matches,
+        pointer_mismatches,
+        pointers_invalid,
+        unknown_packet_versions,
+        invalid_packets,
+        oversize_packets,
+        packets_dropped_by_gap,
+        packets_dropped_by_mismatch,
+        packets_unfinished,
+        dropped_octets,
+        incomplete_packets,
+        packets,
+        packet_octets,
+        idle_packets,
+        idle_octets,
+    );
+    row.set_item("spacecraft_id", key.0)?;
+    row.set_item("virtual_channel_id", key.1)?;
+    row.set_item("replay", key.2)?;
+    row.set_item("sha256", account.hexdigest())?;
+    let source = |source: &Source| (source.packets, source.octets, source.sequence_gaps, source.missing_packets);
+    let mut processes: Vec<_> =
+        account.application_processes.rows().iter().map(|(id, counts)| (*id, source(counts))).collect();
+    processes.sort_unstable();
+    row.set_item("application_processes", processes)?;
+    let protocols: Vec<_> = account
+        .protocols
+        .iter()
+        .enumerate()
+        .filter(|(_, counts)| counts.packets > 0)
+        .map(|(id, counts)| (id, counts.packets, counts.octets))
+        .collect();
+    row.set_item("encapsulation", protocols)?;
+    Ok(row)
+}
+
+/// (offset, bits) of the fields that the kernels cut, to hold them equal to the codecs' layouts.
+#[pyfunction]
+pub(crate) fn header_tables() -> Vec<(&'static str, Vec<(u32, u32)>)> {
+    let rows = |table: &[header::Field]| table.iter().map(|field| (field.offset, field.bits)).collect();
+    vec![
+        ("tm", rows(&header::tm::TABLE)),
+        ("aos", rows(&header::aos::TABLE)),
+        ("space_packet", rows(&header::space_packet::TABLE)),
+    ]
+}
+
+/// Names of the status values and of the quality bits, in order.
+#[pyfunction]
+pub(crate) fn frame_names() -> (Vec<&'static str>, Vec<&'static str>) {
+    (batch::STATUS_NAMES.to_vec(), batch::QUALITY_NAMES.to_vec())
+}

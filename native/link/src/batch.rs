@@ -1,0 +1,173 @@
+//! What one `feed` gives: columns that own their memory.
+
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Status {
+    /// Delivered.
+    Accepted = 0,
+    /// Equals the frame before it; ignored.
+    Repeated = 1,
+    /// The frame error control field does not verify.
+    FrameErrorControl = 2,
+    /// The AOS header error control does not verify and cannot be corrected.
+    HeaderErrorControl = 3,
+    /// A codeword is past correction.
+    Uncorrectable = 4,
+    /// Another version or spacecraft.
+    Foreign = 5,
+    /// Headers contradict the length of the frame.
+    Invalid = 6,
+}
+
+/// Names of `Status`, in order.
+pub const STATUS_NAMES: [&str; 7] = [
+    "accepted",
+    "repeated",
+    "frame_error_control",
+    "header_error_control",
+    "uncorrectable",
+    "foreign",
+    "invalid",
+];
+
+/// Bits of the frame quality column.
+pub mod quality {
+    /// Came inverted.
+    pub const INVERTED: u8 = 1;
+    /// Its marker was missing and bridged.
+    pub const FLYWHEEL: u8 = 2;
+    /// No second marker in step was seen.
+    pub const UNCONFIRMED: u8 = 4;
+    /// AOS replay flag.
+    pub const REPLAY: u8 = 8;
+    /// Was overtaken by other frames.
+    pub const LATE: u8 = 16;
+    /// Carries only idle data.
+    pub const ONLY_IDLE_DATA: u8 = 32;
+    /// The counter was set anew.
+    pub const COUNTER_RESET: u8 = 64;
+    /// An operational control field is there.
+    pub const OPERATIONAL_CONTROL_FIELD: u8 = 128;
+}
+
+/// Names of the bits, in order.
+pub const QUALITY_NAMES: [&str; 8] = [
+    "inverted",
+    "flywheel",
+    "unconfirmed",
+    "replay",
+    "late",
+    "only_idle_data",
+    "counter_reset",
+    "operational_control_field",
+];
+
+macro_rules! columns {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $kind:ty,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Default)]
+        pub struct $name { $($(#[$doc])* pub $field: Vec<$kind>,)* }
+
+        impl $name {
+            /// Each column as its name, its type in numpy's letters, and its octets.
+            pub fn into_columns(self) -> Vec<(&'static str, &'static str, Vec<u8>)> {
+                vec![$((stringify!($field), <$kind as Cell>::LETTERS, to_octets(self.$field)),)*]
+            }
+        }
+    };
+}
+
+/// A column's element.
+trait Cell: Copy {
+    const LETTERS: &'static str;
+    fn write(self, out: &mut Vec<u8>);
+}
+
+macro_rules! cells {
+    ($($kind:ty => $letters:literal,)*) => {
+        $(impl Cell for $kind {
+            const LETTERS: &'static str = $letters;
+            fn write(self, out: &mut Vec<u8>) {
+                out.extend_from_slice(&self.to_ne_bytes());
+            }
+        })*
+    };
+}
+
+cells! { u8 => "u1", u16 => "u2", u32 => "u4", i32 => "i4", u64 => "u8", i64 => "i8", }
+
+fn to_octets<T: Cell>(column: Vec<T>) -> Vec<u8> {
+    let mut octets = Vec::with_capacity(std::mem::size_of_val(column.as_slice()));
+    column.iter().for_each(|cell| cell.write(&mut octets));
+    octets
+}
+
+columns! {
+    /// One row per record.
+    FrameColumns {
+        /// Number of the record.
+        frame_index: u64,
+        /// First bit of its marker, or of itself, in the stream.
+        bit_position: u64,
+        /// When it was received, or -1.
+        reception_time_ns: i64,
+        /// A `Status`.
+        status: u8,
+        /// Bits of `quality`.
+        quality: u8,
+        /// Symbols that the code corrected; -1 past correction.
+        corrected_symbols: i32,
+        /// Spacecraft identifier.
+        spacecraft_id: u16,
+        /// Virtual channel identifier.
+        virtual_channel_id: u8,
+        /// Virtual channel frame count, with its cycle where that is used.
+        virtual_channel_frame_count: u32,
+        /// Frames of this channel lost before it.
+        lost_frames_before: u32,
+        /// First header pointer, or bitstream data pointer.
+        pointer: u16,
+        /// Where the data zone starts in the frame.
+        zone_offset: u32,
+        /// Octets of the data zone.
+        zone_octets: u32,
+    }
+}
+
+columns! {
+    /// One row per packet.
+    PacketColumns {
+        /// Where it starts among the packet octets.
+        start: u64,
+        /// Its octets.
+        length: u32,
+        /// Number of the record in which it starts.
+        frame_index: u64,
+        /// When that was received, or -1.
+        reception_time_ns: i64,
+        /// Spacecraft identifier.
+        spacecraft_id: u16,
+        /// Virtual channel identifier.
+        virtual_channel_id: u8,
+        /// 1: all of it is there.
+        complete: u8,
+        /// Symbols corrected in its frames.
+        corrected_symbols: u32,
+        /// Frames of this channel lost since the packet before it.
+        lost_frames_before: u32,
+    }
+}
+
+/// What one `feed` gives.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Rows of frames.
+    pub frames: FrameColumns,
+    /// The frames, back to back, one per row.
+    pub frame_octets: Vec<u8>,
+    /// Rows of packets, in order of completion.
+    pub packets: PacketColumns,
+    /// Their octets.
+    pub packet_octets: Vec<u8>,
+}
