@@ -8,7 +8,10 @@ use ccsds_link::account::{Account, Source};
 use ccsds_link::batch::{self, Batch};
 use ccsds_link::chain;
 use ccsds_link::header;
-use ccsds_link::parameters::{FrameType, HeaderErrorControl, MasterChannel, PhysicalChannel, Service, VirtualChannel};
+use ccsds_link::packet_stream;
+use ccsds_link::parameters::{
+    FrameType, HeaderErrorControl, MasterChannel, PhysicalChannel, Service, VirtualChannel,
+};
 use ccsds_link::synchronizer;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
@@ -91,13 +94,19 @@ fn choose<T: Copy>(name: &str, given: &str, choices: &[(&str, T)]) -> PyResult<T
 
 impl VirtualChannelItems {
     fn build(self) -> PyResult<VirtualChannel> {
-        let services =
-            [("packets", Service::Packets), ("access", Service::Access), ("bitstream", Service::Bitstream)];
+        let services = [
+            ("packets", Service::Packets),
+            ("access", Service::Access),
+            ("bitstream", Service::Bitstream),
+        ];
         Ok(VirtualChannel {
             service: choose("service", &self.service, &services)?,
             secondary_header_octets: self.secondary_header_octets,
             operational_control_field: self.operational_control_field,
-            valid_packet_versions: self.valid_packet_versions.iter().fold(0, |set, version| set | 1 << (version & 7)),
+            valid_packet_versions: self
+                .valid_packet_versions
+                .iter()
+                .fold(0, |set, version| set | 1 << (version & 7)),
             maximum_packet_octets: self.maximum_packet_octets,
             deliver_incomplete_packets: self.deliver_incomplete_packets,
             remove_repeated_frames: self.remove_repeated_frames,
@@ -108,9 +117,15 @@ impl VirtualChannelItems {
 
 impl MasterChannelItems {
     fn build(self) -> PyResult<MasterChannel> {
-        let virtual_channels =
-            self.virtual_channels.into_iter().map(|(id, items)| Ok((id, items.build()?))).collect::<PyResult<_>>()?;
-        Ok(MasterChannel { default: self.default.build()?, virtual_channels })
+        let virtual_channels = self
+            .virtual_channels
+            .into_iter()
+            .map(|(id, items)| Ok((id, items.build()?)))
+            .collect::<PyResult<_>>()?;
+        Ok(MasterChannel {
+            default: self.default.build()?,
+            virtual_channels,
+        })
     }
 }
 
@@ -121,20 +136,38 @@ impl ReedSolomonItems {
             8 => ErrorCorrection::E8,
             other => return Err(refuse(format!("error_correction is {other}, not 16 or 8"))),
         };
-        let basis = choose("basis", &self.basis, &[("dual", Basis::Dual), ("conventional", Basis::Conventional)])?;
-        Code::new(error_correction, self.interleaving_depth, self.virtual_fill, basis)
-            .map_err(|error| refuse(error.to_string()))
+        let basis = choose(
+            "basis",
+            &self.basis,
+            &[("dual", Basis::Dual), ("conventional", Basis::Conventional)],
+        )?;
+        Code::new(
+            error_correction,
+            self.interleaving_depth,
+            self.virtual_fill,
+            basis,
+        )
+        .map_err(|error| refuse(error.to_string()))
     }
 }
 
 impl PhysicalChannelItems {
     fn build(self) -> PyResult<PhysicalChannel> {
         let reed_solomon = self.reed_solomon.map(ReedSolomonItems::build).transpose()?;
-        let block_octets = reed_solomon.as_ref().map_or(self.frame_octets, Code::block_octets);
+        let block_octets = reed_solomon
+            .as_ref()
+            .map_or(self.frame_octets, Code::block_octets);
         let randomizers = [("short", Sequence::Short), ("long", Sequence::Long)];
-        let checks = [("check", HeaderErrorControl::Check), ("correct", HeaderErrorControl::Correct)];
+        let checks = [
+            ("check", HeaderErrorControl::Check),
+            ("correct", HeaderErrorControl::Correct),
+        ];
         Ok(PhysicalChannel {
-            frame_type: choose("frame_type", &self.frame_type, &[("TM", FrameType::Tm), ("AOS", FrameType::Aos)])?,
+            frame_type: choose(
+                "frame_type",
+                &self.frame_type,
+                &[("TM", FrameType::Tm), ("AOS", FrameType::Aos)],
+            )?,
             frame_octets: self.frame_octets,
             synchronizer: self.synchronization.map(|items| synchronizer::Parameters {
                 marker: items.marker,
@@ -145,7 +178,10 @@ impl PhysicalChannelItems {
                 maximum_slip_bits: items.maximum_slip_bits,
                 accept_inverted: items.accept_inverted,
             }),
-            randomizer: self.randomizer.map(|name| choose("randomizer", &name, &randomizers)).transpose()?,
+            randomizer: self
+                .randomizer
+                .map(|name| choose("randomizer", &name, &randomizers))
+                .transpose()?,
             reed_solomon,
             deinterleaving_depth: self.deinterleaving_depth,
             frame_error_control: self.frame_error_control,
@@ -175,7 +211,10 @@ type Columns = (Vec<Column>, Octets, Vec<Column>, Octets);
 
 fn columns(batch: Batch) -> Columns {
     let wrap = |columns: Vec<(&'static str, &'static str, Vec<u8>)>| {
-        columns.into_iter().map(|(name, letters, octets)| (name, letters, Octets(octets))).collect()
+        columns
+            .into_iter()
+            .map(|(name, letters, octets)| (name, letters, Octets(octets)))
+            .collect()
     };
     (
         wrap(batch.frames.into_columns()),
@@ -200,9 +239,11 @@ pub(crate) struct ReceivingChain(chain::ReceivingChain);
 #[pymethods]
 impl ReceivingChain {
     #[new]
-    fn new(parameters: PhysicalChannelItemsArgument) -> PyResult<Self> {
-        let channel = parameters.0.build()?;
-        chain::ReceivingChain::new(channel).map(Self).map_err(refuse)
+    fn new(parameters: PhysicalChannelItems) -> PyResult<Self> {
+        let channel = parameters.build()?;
+        chain::ReceivingChain::new(channel)
+            .map(Self)
+            .map_err(refuse)
     }
 
     #[pyo3(signature = (octets, reception_time_ns=-1))]
@@ -213,10 +254,17 @@ impl ReceivingChain {
     }
 
     #[pyo3(signature = (bits, reception_time_ns=-1))]
-    fn feed_bits(&mut self, py: Python<'_>, bits: Input<'_>, reception_time_ns: i64) -> PyResult<Columns> {
+    fn feed_bits(
+        &mut self,
+        py: Python<'_>,
+        bits: Input<'_>,
+        reception_time_ns: i64,
+    ) -> PyResult<Columns> {
         let bits = bits.octets();
         let chain = &mut self.0;
-        py.detach(|| chain.feed_bits(bits, reception_time_ns)).map(columns).map_err(refuse)
+        py.detach(|| chain.feed_bits(bits, reception_time_ns))
+            .map(columns)
+            .map_err(refuse)
     }
 
     fn feed_records(
@@ -232,7 +280,9 @@ impl ReceivingChain {
         let whole = offsets.windows(2).all(|pair| pair[0] <= pair[1])
             && offsets.last().is_none_or(|end| *end <= octets.len() as u64);
         if !whole || offsets.len() != times.len() + 1 {
-            return Err(refuse("offsets must rise, lie inside the octets, and be one more than the times"));
+            return Err(refuse(
+                "offsets must rise, lie inside the octets, and be one more than the times",
+            ));
         }
         let chain = &mut self.0;
         Ok(columns(py.detach(|| {
@@ -267,7 +317,9 @@ impl ReceivingChain {
     }
 
     fn synchronization<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let Some(statistics) = self.0.synchronization() else { return Ok(None) };
+        let Some(statistics) = self.0.synchronization() else {
+            return Ok(None);
+        };
         Ok(Some(dictionary!(
             py,
             statistics,
@@ -284,7 +336,10 @@ impl ReceivingChain {
     }
 
     fn virtual_channels<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
-        self.0.accounts().map(|(key, account)| account_dictionary(py, key, account)).collect()
+        self.0
+            .accounts()
+            .map(|(key, account)| account_dictionary(py, Some(key), account))
+            .collect()
     }
 
     fn master_channels<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
@@ -297,20 +352,9 @@ impl ReceivingChain {
     }
 }
 
-/// The mapping argument, so that a missing or wrong item is named in the error.
-struct PhysicalChannelItemsArgument(PhysicalChannelItems);
-
-impl<'a, 'py> FromPyObject<'a, 'py> for PhysicalChannelItemsArgument {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        object.extract().map(Self)
-    }
-}
-
 fn account_dictionary<'py>(
     py: Python<'py>,
-    key: chain::ChannelKey,
+    key: Option<chain::ChannelKey>,
     account: &Account,
 ) -> PyResult<Bound<'py, PyDict>> {
     let row = dictionary!(
@@ -341,13 +385,24 @@ fn account_dictionary<'py>(
         idle_packets,
         idle_octets,
     );
-    row.set_item("spacecraft_id", key.0)?;
-    row.set_item("virtual_channel_id", key.1)?;
-    row.set_item("replay", key.2)?;
+    row.set_item("spacecraft_id", key.map(|key| key.0))?;
+    row.set_item("virtual_channel_id", key.map(|key| key.1))?;
+    row.set_item("replay", key.is_some_and(|key| key.2))?;
     row.set_item("sha256", account.hexdigest())?;
-    let source = |source: &Source| (source.packets, source.octets, source.sequence_gaps, source.missing_packets);
-    let mut processes: Vec<_> =
-        account.application_processes.rows().iter().map(|(id, counts)| (*id, source(counts))).collect();
+    let source = |source: &Source| {
+        (
+            source.packets,
+            source.octets,
+            source.sequence_gaps,
+            source.missing_packets,
+        )
+    };
+    let mut processes: Vec<_> = account
+        .application_processes
+        .rows()
+        .iter()
+        .map(|(id, counts)| (*id, source(counts)))
+        .collect();
     processes.sort_unstable();
     row.set_item("application_processes", processes)?;
     let protocols: Vec<_> = account
@@ -361,10 +416,82 @@ fn account_dictionary<'py>(
     Ok(row)
 }
 
+/// Packets back to back, without frames.
+#[pyclass(module = "ccsds._native")]
+pub(crate) struct PacketStream(packet_stream::PacketStream);
+
+#[pymethods]
+impl PacketStream {
+    #[new]
+    fn new(
+        parameters: VirtualChannelItems,
+        deliver_idle_packets: bool,
+        digest: bool,
+    ) -> PyResult<Self> {
+        Ok(Self(packet_stream::PacketStream::new(
+            parameters.build()?,
+            deliver_idle_packets,
+            digest,
+        )))
+    }
+
+    #[pyo3(signature = (octets, reception_time_ns=-1))]
+    fn feed(&mut self, py: Python<'_>, octets: Input<'_>, reception_time_ns: i64) -> Columns {
+        let octets = octets.octets();
+        let stream = &mut self.0;
+        columns(py.detach(|| stream.feed(octets, reception_time_ns)))
+    }
+
+    fn finish(&mut self) -> Columns {
+        columns(self.0.finish())
+    }
+
+    fn virtual_channel<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        account_dictionary(py, None, self.0.account())
+    }
+
+    /// Octets behind the last complete packet; and whether no packet starts there.
+    fn trailing(&self) -> (u64, bool) {
+        (self.0.trailing_octets(), self.0.stopped())
+    }
+}
+
+/// The octets of many pieces, one after the other.
+#[pyfunction]
+pub(crate) fn gather(
+    py: Python<'_>,
+    octets: PyBuffer<u8>,
+    starts: PyBuffer<u64>,
+    lengths: PyBuffer<u64>,
+) -> PyResult<Octets> {
+    let (starts, lengths) = (starts.to_vec(py)?, lengths.to_vec(py)?);
+    let cells = octets
+        .as_slice(py)
+        .ok_or_else(|| refuse("octets must be contiguous"))?;
+    let mut gathered = Vec::new();
+    for (start, length) in starts.into_iter().zip(lengths) {
+        let end = start
+            .checked_add(length)
+            .filter(|end| *end <= cells.len() as u64);
+        let end = end.ok_or_else(|| refuse("a piece ends behind the octets"))?;
+        gathered.extend(
+            cells[start as usize..end as usize]
+                .iter()
+                .map(pyo3::buffer::ReadOnlyCell::get),
+        );
+    }
+    Ok(Octets(gathered))
+}
+
 /// (offset, bits) of the fields that the kernels cut, to hold them equal to the codecs' layouts.
 #[pyfunction]
 pub(crate) fn header_tables() -> Vec<(&'static str, Vec<(u32, u32)>)> {
-    let rows = |table: &[header::Field]| table.iter().map(|field| (field.offset, field.bits)).collect();
+    let rows = |table: &[header::Field]| {
+        table
+            .iter()
+            .map(|field| (field.offset, field.bits))
+            .collect()
+    };
     vec![
         ("tm", rows(&header::tm::TABLE)),
         ("aos", rows(&header::aos::TABLE)),

@@ -123,7 +123,14 @@ impl Extractor {
     ) {
         let mut alone = Extractor::default();
         if usize::from(pointer) < zone.len() {
-            alone.read(zone, usize::from(pointer), origin, parameters, account, give);
+            alone.read(
+                zone,
+                usize::from(pointer),
+                origin,
+                parameters,
+                account,
+                give,
+            );
             alone.gap(0, parameters, account, give);
         }
     }
@@ -173,7 +180,9 @@ impl Extractor {
             self.append(head, origin, parameters);
         }
         match length(&self.partial, parameters) {
-            Length::Known(octets) if octets == self.partial.len() && octets <= parameters.maximum_packet_octets => {
+            Length::Known(octets)
+                if octets == self.partial.len() && octets <= parameters.maximum_packet_octets =>
+            {
                 account.pointer_matches += 1;
                 self.complete(give, account);
             }
@@ -182,6 +191,46 @@ impl Extractor {
                 self.mismatch(parameters, account, give);
             }
         }
+    }
+
+    /// The next octets of a stream of packets without frames.  False: no packet starts where one should.
+    pub fn stream(
+        &mut self,
+        octets: &[u8],
+        origin: Origin,
+        parameters: &VirtualChannel,
+        account: &mut Account,
+        give: &mut impl FnMut(Packet<'_>),
+    ) -> bool {
+        let mut at = 0;
+        while !self.partial.is_empty() {
+            let missing = match length(&self.partial, parameters) {
+                Length::Known(octets) if octets <= parameters.maximum_packet_octets => {
+                    octets - self.partial.len()
+                }
+                Length::Open => 1,
+                Length::Known(_) => {
+                    account.oversize_packets += 1;
+                    return false;
+                }
+                Length::UnknownVersion | Length::Invalid => {
+                    account.invalid_packets += 1;
+                    return false;
+                }
+            };
+            if missing == 0 {
+                self.complete(give, account);
+                break;
+            }
+            if at == octets.len() {
+                return true;
+            }
+            let take = missing.min(octets.len() - at);
+            self.partial.extend_from_slice(&octets[at..at + take]);
+            at += take;
+        }
+        self.read(octets, at, origin, parameters, account, give);
+        self.in_step
     }
 
     /// Packets one after the other, from a packet start on.
@@ -230,13 +279,17 @@ impl Extractor {
 
     /// Origin of a packet that starts in this frame; the loss before it is told once.
     fn start(&mut self, origin: Origin) -> Origin {
-        Origin { lost_frames_before: std::mem::take(&mut self.lost_before), ..origin }
+        Origin {
+            lost_frames_before: std::mem::take(&mut self.lost_before),
+            ..origin
+        }
     }
 
     /// More octets of the packet in progress, no more than are believed.
     fn append(&mut self, octets: &[u8], origin: Origin, parameters: &VirtualChannel) {
         let room = (parameters.maximum_packet_octets + 1).saturating_sub(self.partial.len());
-        self.partial.extend_from_slice(&octets[..octets.len().min(room)]);
+        self.partial
+            .extend_from_slice(&octets[..octets.len().min(room)]);
         self.partial_origin.corrected_symbols += origin.corrected_symbols;
     }
 
@@ -267,15 +320,30 @@ impl Extractor {
         account.dropped_octets += self.partial.len() as u64;
         if parameters.deliver_incomplete_packets {
             account.incomplete_packets += 1;
-            give(Packet { octets: &self.partial, complete: false, idle: false, origin: self.partial_origin });
+            give(Packet {
+                octets: &self.partial,
+                complete: false,
+                idle: false,
+                origin: self.partial_origin,
+            });
         }
         self.partial.clear();
     }
 }
 
-fn give_counted(octets: &[u8], origin: Origin, account: &mut Account, give: &mut impl FnMut(Packet<'_>)) {
+fn give_counted(
+    octets: &[u8],
+    origin: Origin,
+    account: &mut Account,
+    give: &mut impl FnMut(Packet<'_>),
+) {
     let idle = account.count(octets);
-    give(Packet { octets, complete: true, idle, origin });
+    give(Packet {
+        octets,
+        complete: true,
+        idle,
+        origin,
+    });
 }
 
 /// Length of the packet at the front of `octets`, which is not empty.
@@ -286,7 +354,9 @@ fn length(octets: &[u8], parameters: &VirtualChannel) -> Length {
         return Length::UnknownVersion;
     }
     match version {
-        0 if octets.len() >= 6 => Length::Known(usize::from(u16::from_be_bytes([octets[4], octets[5]])) + 7),
+        0 if octets.len() >= 6 => {
+            Length::Known(usize::from(u16::from_be_bytes([octets[4], octets[5]])) + 7)
+        }
         0 => Length::Open,
         7 => encapsulation_length(octets),
         _ => Length::UnknownVersion,
@@ -296,7 +366,13 @@ fn length(octets: &[u8], parameters: &VirtualChannel) -> Length {
 /// Source: CCSDS 133.1-B-3, section 4.1.2: the length field has 0, 1, 2 or 4 octets and counts the whole packet.
 fn encapsulation_length(octets: &[u8]) -> Length {
     let (header, at) = match octets[0] & 3 {
-        0 => return if octets[0] >> 2 & 7 == 0 { Length::Known(1) } else { Length::Invalid },
+        0 => {
+            return if octets[0] >> 2 & 7 == 0 {
+                Length::Known(1)
+            } else {
+                Length::Invalid
+            };
+        }
         1 => (2, 1),
         2 => (4, 2),
         _ => (8, 4),
@@ -304,6 +380,12 @@ fn encapsulation_length(octets: &[u8]) -> Length {
     if octets.len() < header {
         return Length::Open;
     }
-    let total = octets[at..header].iter().fold(0usize, |total, octet| total << 8 | usize::from(*octet));
-    if total < header { Length::Invalid } else { Length::Known(total) }
+    let total = octets[at..header]
+        .iter()
+        .fold(0usize, |total, octet| total << 8 | usize::from(*octet));
+    if total < header {
+        Length::Invalid
+    } else {
+        Length::Known(total)
+    }
 }

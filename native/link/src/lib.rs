@@ -9,6 +9,7 @@ pub mod chain;
 pub mod counter;
 pub mod extraction;
 pub mod header;
+pub mod packet_stream;
 pub mod parameters;
 mod scan;
 pub mod synchronizer;
