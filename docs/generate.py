@@ -1,0 +1,98 @@
+"""Pages made from the tables in the code: layouts field by field, and what conforms to which clause.
+
+python docs/generate.py        writes docs/generated/
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import pkgutil
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import ccsds
+from ccsds.layout import Layout
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFORMANCE = ROOT / "docs" / "conformance.toml"
+CODEC_PACKAGES = ("ccsds.packets", "ccsds.frames", "ccsds.security", "ccsds.transport")
+
+
+def layouts() -> Iterator[tuple[str, str, Layout]]:
+    """(module, name, layout) of every layout that a codec module declares."""
+    for package_name in CODEC_PACKAGES:
+        if importlib.util.find_spec(package_name) is None:
+            continue
+        package = importlib.import_module(package_name)
+        for found in sorted(pkgutil.iter_modules(package.__path__), key=lambda item: item.name):
+            module = importlib.import_module(f"{package_name}.{found.name}")
+            for name, value in vars(module).items():
+                if isinstance(value, Layout) and _declared_in(module.__file__, name):
+                    yield module.__name__, name, value
+
+
+def _declared_in(path: str | None, name: str) -> bool:
+    assert path is not None
+    body = ast.parse(Path(path).read_text(encoding="utf-8")).body
+    return any(
+        isinstance(node, ast.Assign | ast.AnnAssign)
+        and any(isinstance(target, ast.Name) and target.id == name for target in _targets(node))
+        for node in body
+    )
+
+
+def _targets(node: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
+    return node.targets if isinstance(node, ast.Assign) else [node.target]
+
+
+def layouts_page() -> str:
+    """One table per layout, the one that the codec cuts by."""
+    parts = ["# Layouts\n\nEvery header as the code declares it; bits count from the first one transmitted.\n"]
+    for module, name, layout in layouts():
+        title = layout.name[:1].upper() + layout.name[1:]
+        parts.append(
+            f"## {title}\n\n{layout.document}, `{module}.{name}`, {layout.octets} octets.\n\n{layout.markdown()}"
+        )
+    return "\n".join(parts)
+
+
+def conformance_rows() -> list[dict[str, str]]:
+    """The rows of conformance.toml."""
+    with CONFORMANCE.open("rb") as file:
+        rows = tomllib.load(file)["row"]
+    assert isinstance(rows, list)
+    return rows
+
+
+def conformance_table() -> str:
+    """The rows as Markdown, sorted by document and clause."""
+    lines = ["| document | clause | unit | status | code | tests |", "|---|---|---|---|---|---|"]
+    for row in sorted(conformance_rows(), key=lambda row: (row["document"], _clause_order(row["clause"]))):
+        status = row["status"] + (f": {row['note']}" if "note" in row else "")
+        lines.append(
+            f"| {row['document']} | {row['clause']} | {row['unit']} | {status} | `{row['code']}` | `{row['tests']}` |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _clause_order(clause: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"[.\s-]+", clause)]
+
+
+def write_all(folder: Path) -> None:
+    """Write the generated pages into `folder`, touching only those that changed."""
+    folder.mkdir(exist_ok=True)
+    for name, text in (("layouts.md", layouts_page()), ("conformance-table.md", conformance_table())):
+        path = folder / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_all(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "generated")
+    print(f"pages of ccsds-link {ccsds.__version__} written")
