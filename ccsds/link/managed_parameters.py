@@ -60,6 +60,11 @@ class VirtualChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fiel
     remove_repeated_frames: bool = True
     frame_count_frozen: bool = False
 
+    def has_operational_control_field(self, master_channel: MasterChannel) -> bool:
+        """AOS: what the virtual channel says, or else its master channel."""
+        own = self.operational_control_field
+        return master_channel.operational_control_field if own is None else own
+
 
 class MasterChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One spacecraft on the link.  Virtual channels that are not listed carry packets, by the defaults.
@@ -176,7 +181,19 @@ class PhysicalChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fie
     @property
     def ten_bit_spacecraft_id(self) -> bool:
         """AOS: header bits 42 and 43 belong to the spacecraft identifier (732.0-B-5)."""
-        return self.standard_issue is None or self.standard_issue >= 5
+        return self.issue >= 5
+
+    @property
+    def issue(self) -> int:
+        """AOS: issue of 732.0-B, the newest where none is given."""
+        return self.standard_issue or 5
+
+    def find(self, spacecraft_id: int, virtual_channel_id: int) -> tuple[MasterChannel, VirtualChannel]:
+        """The parameters of a virtual channel; the defaults where it is not listed."""
+        masters = {master.spacecraft_id: master for master in self.master_channels}
+        master = masters.get(spacecraft_id) or MasterChannel(spacecraft_id=spacecraft_id)
+        channels = {channel.virtual_channel_id: channel for channel in master.virtual_channels}
+        return master, channels.get(virtual_channel_id) or VirtualChannel(virtual_channel_id=virtual_channel_id)
 
     @property
     def record_octets(self) -> int:

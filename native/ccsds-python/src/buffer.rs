@@ -22,11 +22,7 @@ impl Octets {
     }
 
     #[allow(unsafe_code)]
-    unsafe fn __getbuffer__(
-        slf: Bound<'_, Self>,
-        view: *mut ffi::Py_buffer,
-        flags: c_int,
-    ) -> PyResult<()> {
+    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         let octets = &slf.get().0;
         // SAFETY: the interpreter passes a valid `view`; the vector is never changed or dropped while
         // the object lives, and PyBuffer_FillInfo takes a reference to the object; read-only is set.
@@ -40,11 +36,7 @@ impl Octets {
                 flags,
             )
         };
-        if status == 0 {
-            Ok(())
-        } else {
-            Err(PyErr::fetch(slf.py()))
-        }
+        if status == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
     }
 }
 

@@ -9,9 +9,7 @@ use ccsds_link::batch::{self, Batch};
 use ccsds_link::chain;
 use ccsds_link::header;
 use ccsds_link::packet_stream;
-use ccsds_link::parameters::{
-    FrameType, HeaderErrorControl, MasterChannel, PhysicalChannel, Service, VirtualChannel,
-};
+use ccsds_link::parameters::{FrameType, HeaderErrorControl, MasterChannel, PhysicalChannel, Service, VirtualChannel};
 use ccsds_link::synchronizer;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
@@ -94,19 +92,12 @@ fn choose<T: Copy>(name: &str, given: &str, choices: &[(&str, T)]) -> PyResult<T
 
 impl VirtualChannelItems {
     fn build(self) -> PyResult<VirtualChannel> {
-        let services = [
-            ("packets", Service::Packets),
-            ("access", Service::Access),
-            ("bitstream", Service::Bitstream),
-        ];
+        let services = [("packets", Service::Packets), ("access", Service::Access), ("bitstream", Service::Bitstream)];
         Ok(VirtualChannel {
             service: choose("service", &self.service, &services)?,
             secondary_header_octets: self.secondary_header_octets,
             operational_control_field: self.operational_control_field,
-            valid_packet_versions: self
-                .valid_packet_versions
-                .iter()
-                .fold(0, |set, version| set | 1 << (version & 7)),
+            valid_packet_versions: self.valid_packet_versions.iter().fold(0, |set, version| set | 1 << (version & 7)),
             maximum_packet_octets: self.maximum_packet_octets,
             deliver_incomplete_packets: self.deliver_incomplete_packets,
             remove_repeated_frames: self.remove_repeated_frames,
@@ -117,15 +108,9 @@ impl VirtualChannelItems {
 
 impl MasterChannelItems {
     fn build(self) -> PyResult<MasterChannel> {
-        let virtual_channels = self
-            .virtual_channels
-            .into_iter()
-            .map(|(id, items)| Ok((id, items.build()?)))
-            .collect::<PyResult<_>>()?;
-        Ok(MasterChannel {
-            default: self.default.build()?,
-            virtual_channels,
-        })
+        let virtual_channels =
+            self.virtual_channels.into_iter().map(|(id, items)| Ok((id, items.build()?))).collect::<PyResult<_>>()?;
+        Ok(MasterChannel { default: self.default.build()?, virtual_channels })
     }
 }
 
@@ -136,38 +121,20 @@ impl ReedSolomonItems {
             8 => ErrorCorrection::E8,
             other => return Err(refuse(format!("error_correction is {other}, not 16 or 8"))),
         };
-        let basis = choose(
-            "basis",
-            &self.basis,
-            &[("dual", Basis::Dual), ("conventional", Basis::Conventional)],
-        )?;
-        Code::new(
-            error_correction,
-            self.interleaving_depth,
-            self.virtual_fill,
-            basis,
-        )
-        .map_err(|error| refuse(error.to_string()))
+        let basis = choose("basis", &self.basis, &[("dual", Basis::Dual), ("conventional", Basis::Conventional)])?;
+        Code::new(error_correction, self.interleaving_depth, self.virtual_fill, basis)
+            .map_err(|error| refuse(error.to_string()))
     }
 }
 
 impl PhysicalChannelItems {
     fn build(self) -> PyResult<PhysicalChannel> {
         let reed_solomon = self.reed_solomon.map(ReedSolomonItems::build).transpose()?;
-        let block_octets = reed_solomon
-            .as_ref()
-            .map_or(self.frame_octets, Code::block_octets);
+        let block_octets = reed_solomon.as_ref().map_or(self.frame_octets, Code::block_octets);
         let randomizers = [("short", Sequence::Short), ("long", Sequence::Long)];
-        let checks = [
-            ("check", HeaderErrorControl::Check),
-            ("correct", HeaderErrorControl::Correct),
-        ];
+        let checks = [("check", HeaderErrorControl::Check), ("correct", HeaderErrorControl::Correct)];
         Ok(PhysicalChannel {
-            frame_type: choose(
-                "frame_type",
-                &self.frame_type,
-                &[("TM", FrameType::Tm), ("AOS", FrameType::Aos)],
-            )?,
+            frame_type: choose("frame_type", &self.frame_type, &[("TM", FrameType::Tm), ("AOS", FrameType::Aos)])?,
             frame_octets: self.frame_octets,
             synchronizer: self.synchronization.map(|items| synchronizer::Parameters {
                 marker: items.marker,
@@ -178,10 +145,7 @@ impl PhysicalChannelItems {
                 maximum_slip_bits: items.maximum_slip_bits,
                 accept_inverted: items.accept_inverted,
             }),
-            randomizer: self
-                .randomizer
-                .map(|name| choose("randomizer", &name, &randomizers))
-                .transpose()?,
+            randomizer: self.randomizer.map(|name| choose("randomizer", &name, &randomizers)).transpose()?,
             reed_solomon,
             deinterleaving_depth: self.deinterleaving_depth,
             frame_error_control: self.frame_error_control,
@@ -211,10 +175,7 @@ type Columns = (Vec<Column>, Octets, Vec<Column>, Octets);
 
 fn columns(batch: Batch) -> Columns {
     let wrap = |columns: Vec<(&'static str, &'static str, Vec<u8>)>| {
-        columns
-            .into_iter()
-            .map(|(name, letters, octets)| (name, letters, Octets(octets)))
-            .collect()
+        columns.into_iter().map(|(name, letters, octets)| (name, letters, Octets(octets))).collect()
     };
     (
         wrap(batch.frames.into_columns()),
@@ -241,9 +202,7 @@ impl ReceivingChain {
     #[new]
     fn new(parameters: PhysicalChannelItems) -> PyResult<Self> {
         let channel = parameters.build()?;
-        chain::ReceivingChain::new(channel)
-            .map(Self)
-            .map_err(refuse)
+        chain::ReceivingChain::new(channel).map(Self).map_err(refuse)
     }
 
     #[pyo3(signature = (octets, reception_time_ns=-1))]
@@ -254,17 +213,10 @@ impl ReceivingChain {
     }
 
     #[pyo3(signature = (bits, reception_time_ns=-1))]
-    fn feed_bits(
-        &mut self,
-        py: Python<'_>,
-        bits: Input<'_>,
-        reception_time_ns: i64,
-    ) -> PyResult<Columns> {
+    fn feed_bits(&mut self, py: Python<'_>, bits: Input<'_>, reception_time_ns: i64) -> PyResult<Columns> {
         let bits = bits.octets();
         let chain = &mut self.0;
-        py.detach(|| chain.feed_bits(bits, reception_time_ns))
-            .map(columns)
-            .map_err(refuse)
+        py.detach(|| chain.feed_bits(bits, reception_time_ns)).map(columns).map_err(refuse)
     }
 
     fn feed_records(
@@ -280,9 +232,7 @@ impl ReceivingChain {
         let whole = offsets.windows(2).all(|pair| pair[0] <= pair[1])
             && offsets.last().is_none_or(|end| *end <= octets.len() as u64);
         if !whole || offsets.len() != times.len() + 1 {
-            return Err(refuse(
-                "offsets must rise, lie inside the octets, and be one more than the times",
-            ));
+            return Err(refuse("offsets must rise, lie inside the octets, and be one more than the times"));
         }
         let chain = &mut self.0;
         Ok(columns(py.detach(|| {
@@ -336,10 +286,7 @@ impl ReceivingChain {
     }
 
     fn virtual_channels<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
-        self.0
-            .accounts()
-            .map(|(key, account)| account_dictionary(py, Some(key), account))
-            .collect()
+        self.0.accounts().map(|(key, account)| account_dictionary(py, Some(key), account)).collect()
     }
 
     fn master_channels<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
@@ -389,20 +336,9 @@ fn account_dictionary<'py>(
     row.set_item("virtual_channel_id", key.map(|key| key.1))?;
     row.set_item("replay", key.is_some_and(|key| key.2))?;
     row.set_item("sha256", account.hexdigest())?;
-    let source = |source: &Source| {
-        (
-            source.packets,
-            source.octets,
-            source.sequence_gaps,
-            source.missing_packets,
-        )
-    };
-    let mut processes: Vec<_> = account
-        .application_processes
-        .rows()
-        .iter()
-        .map(|(id, counts)| (*id, source(counts)))
-        .collect();
+    let source = |source: &Source| (source.packets, source.octets, source.sequence_gaps, source.missing_packets);
+    let mut processes: Vec<_> =
+        account.application_processes.rows().iter().map(|(id, counts)| (*id, source(counts))).collect();
     processes.sort_unstable();
     row.set_item("application_processes", processes)?;
     let protocols: Vec<_> = account
@@ -423,16 +359,8 @@ pub(crate) struct PacketStream(packet_stream::PacketStream);
 #[pymethods]
 impl PacketStream {
     #[new]
-    fn new(
-        parameters: VirtualChannelItems,
-        deliver_idle_packets: bool,
-        digest: bool,
-    ) -> PyResult<Self> {
-        Ok(Self(packet_stream::PacketStream::new(
-            parameters.build()?,
-            deliver_idle_packets,
-            digest,
-        )))
+    fn new(parameters: VirtualChannelItems, deliver_idle_packets: bool, digest: bool) -> PyResult<Self> {
+        Ok(Self(packet_stream::PacketStream::new(parameters.build()?, deliver_idle_packets, digest)))
     }
 
     #[pyo3(signature = (octets, reception_time_ns=-1))]
@@ -460,38 +388,33 @@ impl PacketStream {
 #[pyfunction]
 pub(crate) fn gather(
     py: Python<'_>,
-    octets: PyBuffer<u8>,
+    octets: &Bound<'_, Octets>,
     starts: PyBuffer<u64>,
     lengths: PyBuffer<u64>,
 ) -> PyResult<Octets> {
     let (starts, lengths) = (starts.to_vec(py)?, lengths.to_vec(py)?);
-    let cells = octets
-        .as_slice(py)
-        .ok_or_else(|| refuse("octets must be contiguous"))?;
+    let octets = &octets.get().0;
     let mut gathered = Vec::new();
     for (start, length) in starts.into_iter().zip(lengths) {
-        let end = start
-            .checked_add(length)
-            .filter(|end| *end <= cells.len() as u64);
+        let end = start.checked_add(length).filter(|end| *end <= octets.len() as u64);
         let end = end.ok_or_else(|| refuse("a piece ends behind the octets"))?;
-        gathered.extend(
-            cells[start as usize..end as usize]
-                .iter()
-                .map(pyo3::buffer::ReadOnlyCell::get),
-        );
+        gathered.extend_from_slice(&octets[start as usize..end as usize]);
     }
     Ok(Octets(gathered))
+}
+
+/// Buffers of ours, one after the other.
+#[pyfunction]
+pub(crate) fn concatenate(pieces: Vec<Bound<'_, Octets>>) -> Octets {
+    let mut whole = Vec::with_capacity(pieces.iter().map(|piece| piece.get().0.len()).sum());
+    pieces.iter().for_each(|piece| whole.extend_from_slice(&piece.get().0));
+    Octets(whole)
 }
 
 /// (offset, bits) of the fields that the kernels cut, to hold them equal to the codecs' layouts.
 #[pyfunction]
 pub(crate) fn header_tables() -> Vec<(&'static str, Vec<(u32, u32)>)> {
-    let rows = |table: &[header::Field]| {
-        table
-            .iter()
-            .map(|field| (field.offset, field.bits))
-            .collect()
-    };
+    let rows = |table: &[header::Field]| table.iter().map(|field| (field.offset, field.bits)).collect();
     vec![
         ("tm", rows(&header::tm::TABLE)),
         ("aos", rows(&header::aos::TABLE)),

@@ -9,5 +9,5 @@ mod native {
     #[pymodule_export]
     use crate::buffer::Octets;
     #[pymodule_export]
-    use crate::chain::{PacketStream, ReceivingChain, frame_names, gather, header_tables};
+    use crate::chain::{PacketStream, ReceivingChain, concatenate, frame_names, gather, header_tables};
 }

@@ -22,17 +22,8 @@ pub fn remainder_with(preset: u16, octets: &[u8]) -> u16 {
 
 /// CRC-32 of Proximity-1 (CCSDS 211.2-B-3, annex C): x^32 + x^23 + x^21 + x^11 + x^2 + 1, preset to zeros.
 pub fn crc32(octets: &[u8]) -> u32 {
-    static PARAMETERS: LazyLock<CrcParams> = LazyLock::new(|| {
-        CrcParams::new(
-            "CRC-32/PROXIMITY-1",
-            32,
-            0x00A0_0805,
-            0,
-            false,
-            0,
-            0x5169_3C0C,
-        )
-    });
+    static PARAMETERS: LazyLock<CrcParams> =
+        LazyLock::new(|| CrcParams::new("CRC-32/PROXIMITY-1", 32, 0x00A0_0805, 0, false, 0, 0x5169_3C0C));
     crc_fast::checksum_with_params(*PARAMETERS, octets) as u32
 }
 
@@ -42,10 +33,7 @@ mod tests {
 
     fn slow(width: u32, polynomial: u32, preset: u32, octets: &[u8]) -> u32 {
         let mut register = preset << (32 - width);
-        for bit in octets
-            .iter()
-            .flat_map(|octet| (0..8).rev().map(move |i| u32::from(octet >> i & 1)))
-        {
+        for bit in octets.iter().flat_map(|octet| (0..8).rev().map(move |i| u32::from(octet >> i & 1))) {
             let feedback = register >> 31 ^ bit;
             register <<= 1;
             if feedback == 1 {
@@ -59,10 +47,7 @@ mod tests {
     fn check_strings() {
         assert_eq!(remainder(b"123456789"), 0x29B1);
         assert_eq!(
-            remainder(&[
-                0x06, 0x00, 0x0C, 0xF0, 0x00, 0x04, 0x00, 0x55, 0x88, 0x73, 0xC9, 0x00, 0x00, 0x05,
-                0x21
-            ]),
+            remainder(&[0x06, 0x00, 0x0C, 0xF0, 0x00, 0x04, 0x00, 0x55, 0x88, 0x73, 0xC9, 0x00, 0x00, 0x05, 0x21]),
             0x75FB
         );
         assert_eq!(crc32(&[0x12, 0x34, 0x56, 0x78]), 0x34D7_4CB3);
@@ -71,21 +56,11 @@ mod tests {
 
     #[test]
     fn every_length_up_to_a_frame_equals_the_shift_register() {
-        let octets: Vec<u8> = (0..2100_u32)
-            .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
-            .collect();
+        let octets: Vec<u8> = (0..2100_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         for length in (0..600).chain([1115, 1279, 2048, 2100]) {
             let octets = &octets[..length];
-            assert_eq!(
-                u32::from(remainder(octets)),
-                slow(16, 0x1021, 0xFFFF, octets),
-                "{length}"
-            );
-            assert_eq!(
-                u32::from(remainder_with(0x1D0F, octets)),
-                slow(16, 0x1021, 0x1D0F, octets),
-                "{length}"
-            );
+            assert_eq!(u32::from(remainder(octets)), slow(16, 0x1021, 0xFFFF, octets), "{length}");
+            assert_eq!(u32::from(remainder_with(0x1D0F, octets)), slow(16, 0x1021, 0x1D0F, octets), "{length}");
             assert_eq!(crc32(octets), slow(32, 0x00A0_0805, 0, octets), "{length}");
         }
     }
@@ -94,10 +69,7 @@ mod tests {
     fn a_remainder_can_be_continued_and_vanishes_over_its_own_field() {
         let octets: Vec<u8> = (0..=255).collect();
         for cut in 0..octets.len() {
-            assert_eq!(
-                remainder_with(remainder(&octets[..cut]), &octets[cut..]),
-                remainder(&octets)
-            );
+            assert_eq!(remainder_with(remainder(&octets[..cut]), &octets[cut..]), remainder(&octets));
         }
         let field = remainder(&octets).to_be_bytes();
         assert_eq!(remainder(&[&octets[..], &field].concat()), 0);

@@ -106,11 +106,7 @@ pub fn correct(header: &mut [u8; 8]) -> Option<u32> {
     for (power, value) in errors.into_iter().flatten() {
         let symbol = SYMBOLS - 1 - power;
         let octet = [0, 1, 5, 6, 7][symbol / 2];
-        header[octet] ^= if symbol.is_multiple_of(2) {
-            value << 4
-        } else {
-            value
-        };
+        header[octet] ^= if symbol.is_multiple_of(2) { value << 4 } else { value };
         corrected += 1;
     }
     Some(corrected)
@@ -120,9 +116,7 @@ pub fn correct(header: &mut [u8; 8]) -> Option<u32> {
 fn syndromes(remainder: u16) -> [u8; 4] {
     std::array::from_fn(|i| {
         let root = EXPONENTS[FIRST_ROOT + i];
-        (0..4).rev().fold(0, |sum, power| {
-            multiply(sum, root) ^ ((remainder >> (4 * power)) & 15) as u8
-        })
+        (0..4).rev().fold(0, |sum, power| multiply(sum, root) ^ ((remainder >> (4 * power)) & 15) as u8)
     })
 }
 
@@ -178,11 +172,7 @@ mod tests {
     }
 
     fn invert_symbol(header: &mut [u8; 8], symbol: usize, value: u8) {
-        header[[0, 1, 5, 6, 7][symbol / 2]] ^= if symbol.is_multiple_of(2) {
-            value << 4
-        } else {
-            value
-        };
+        header[[0, 1, 5, 6, 7][symbol / 2]] ^= if symbol.is_multiple_of(2) { value << 4 } else { value };
     }
 
     #[test]

@@ -124,13 +124,8 @@ mod tests {
     fn any_length_equals_the_bit_generator() {
         for sequence in [Sequence::Short, Sequence::Long] {
             let expected = slow(sequence, 2 * LONG_PERIOD + 1000);
-            for length in [
-                0, 1, 7, 255, 4079, 4080, 4081, 16_384, 16_385, 131_071, 263_000,
-            ] {
-                assert!(
-                    octets(sequence, length) == expected[..length],
-                    "{sequence:?} {length}"
-                );
+            for length in [0, 1, 7, 255, 4079, 4080, 4081, 16_384, 16_385, 131_071, 263_000] {
+                assert!(octets(sequence, length) == expected[..length], "{sequence:?} {length}");
             }
         }
     }

@@ -43,17 +43,11 @@ mod slow {
     pub(crate) fn element(basis: Basis, octet: u8) -> u8 {
         match basis {
             Basis::Conventional => octet,
-            Basis::Dual => (0..8)
-                .filter(|bit| octet << bit & 0x80 != 0)
-                .fold(0, |sum, bit| sum ^ DUAL[bit]),
+            Basis::Dual => (0..8).filter(|bit| octet << bit & 0x80 != 0).fold(0, |sum, bit| sum ^ DUAL[bit]),
         }
     }
 
-    pub(crate) fn is_codeword(
-        error_correction: ErrorCorrection,
-        basis: Basis,
-        word: &[u8],
-    ) -> bool {
+    pub(crate) fn is_codeword(error_correction: ErrorCorrection, basis: Basis, word: &[u8]) -> bool {
         let roots = match error_correction {
             ErrorCorrection::E16 => 112..=143,
             ErrorCorrection::E8 => 120..=135,
@@ -61,9 +55,7 @@ mod slow {
         let power = |exponent: usize| (0..exponent).fold(1, |power, _| multiply(power, 2));
         roots.into_iter().all(|j| {
             let root = power(11 * j % 255);
-            word.iter()
-                .fold(0, |sum, &octet| multiply(sum, root) ^ element(basis, octet))
-                == 0
+            word.iter().fold(0, |sum, &octet| multiply(sum, root) ^ element(basis, octet)) == 0
         })
     }
 }
@@ -75,8 +67,7 @@ fn codeword(block: &[u8], depth: usize, index: usize) -> Vec<u8> {
 fn encoded(code: &Code, frame: &[u8]) -> Vec<u8> {
     let mut block = frame.to_vec();
     block.resize(code.block_octets(), 0xA5);
-    code.encode(frame, &mut block[frame.len()..])
-        .expect("lengths of the code");
+    code.encode(frame, &mut block[frame.len()..]).expect("lengths of the code");
     block
 }
 
@@ -86,13 +77,9 @@ fn codes() -> Vec<(ErrorCorrection, Basis, usize, Code)> {
         for basis in [Basis::Dual, Basis::Conventional] {
             for depth in [1, 2, 3, 4, 5, 8] {
                 for fill in [0, 1, 3, 7, 50, 51, 100, 153, 204, 222] {
-                    let code =
-                        Code::new(error_correction, depth, fill * depth, basis).expect("exists");
+                    let code = Code::new(error_correction, depth, fill * depth, basis).expect("exists");
                     for variant in Variant::ALL {
-                        codes.extend(
-                            code.with_variant(variant)
-                                .map(|code| (error_correction, basis, depth, code)),
-                        );
+                        codes.extend(code.with_variant(variant).map(|code| (error_correction, basis, depth, code)));
                     }
                 }
             }
@@ -102,11 +89,7 @@ fn codes() -> Vec<(ErrorCorrection, Basis, usize, Code)> {
 }
 
 fn capability(error_correction: ErrorCorrection) -> usize {
-    if error_correction == ErrorCorrection::E16 {
-        16
-    } else {
-        8
-    }
+    if error_correction == ErrorCorrection::E16 { 16 } else { 8 }
 }
 
 /// Change `count` different symbols of one code word.
@@ -130,16 +113,9 @@ fn encoded_words_have_all_the_roots() {
     for (error_correction, basis, depth, code) in codes() {
         let block = encoded(&code, &random.octets(code.frame_octets()));
         for index in 0..depth {
-            assert!(
-                slow::is_codeword(error_correction, basis, &codeword(&block, depth, index)),
-                "{code:?}"
-            );
+            assert!(slow::is_codeword(error_correction, basis, &codeword(&block, depth, index)), "{code:?}");
         }
-        assert_eq!(
-            code.decode(&mut block.clone()),
-            Ok(Outcome::default()),
-            "{code:?}"
-        );
+        assert_eq!(code.decode(&mut block.clone()), Ok(Outcome::default()), "{code:?}");
     }
 }
 
@@ -153,23 +129,12 @@ fn up_to_the_capability_every_error_is_corrected() {
             let mut injected = 0;
             for index in 0..depth {
                 let most = capability(error_correction);
-                let count = if round == 0 {
-                    most
-                } else {
-                    random.below(most + 1)
-                };
+                let count = if round == 0 { most } else { random.below(most + 1) };
                 damage(&mut random, &mut received, depth, index, count);
                 injected += count as u32;
             }
             let outcome = code.decode(&mut received);
-            assert_eq!(
-                outcome,
-                Ok(Outcome {
-                    corrected_symbols: injected,
-                    uncorrectable_codewords: 0
-                }),
-                "{code:?}"
-            );
+            assert_eq!(outcome, Ok(Outcome { corrected_symbols: injected, uncorrectable_codewords: 0 }), "{code:?}");
             assert!(received == sent, "{code:?}");
         }
     }
@@ -192,28 +157,15 @@ fn beyond_the_capability_a_word_becomes_one_of_the_code_or_stays() {
             let mut changed = 0;
             let mut left = 0;
             for index in 0..depth {
-                let (word, old) = (
-                    codeword(&received, depth, index),
-                    codeword(&before, depth, index),
-                );
+                let (word, old) = (codeword(&received, depth, index), codeword(&before, depth, index));
                 if word == old {
                     left += 1;
                 } else {
-                    assert!(
-                        slow::is_codeword(error_correction, basis, &word),
-                        "{code:?}"
-                    );
+                    assert!(slow::is_codeword(error_correction, basis, &word), "{code:?}");
                     changed += word.iter().zip(&old).filter(|(a, b)| a != b).count() as u32;
                 }
             }
-            assert_eq!(
-                outcome,
-                Outcome {
-                    corrected_symbols: changed,
-                    uncorrectable_codewords: left
-                },
-                "{code:?}"
-            );
+            assert_eq!(outcome, Outcome { corrected_symbols: changed, uncorrectable_codewords: left }, "{code:?}");
             uncorrectable += left;
         }
     }
@@ -234,19 +186,11 @@ fn every_variant_gives_the_octets_of_the_portable_one() {
             damage(&mut random, &mut received, depth, index, count);
         }
         let mut twin = received.clone();
-        assert_eq!(
-            code.decode(&mut received),
-            portable.decode(&mut twin),
-            "{code:?}"
-        );
+        assert_eq!(code.decode(&mut received), portable.decode(&mut twin), "{code:?}");
         assert!(received == twin, "{code:?}");
         let mut noise = random.octets(code.block_octets());
         let mut twin = noise.clone();
-        assert_eq!(
-            code.decode(&mut noise),
-            portable.decode(&mut twin),
-            "{code:?}"
-        );
+        assert_eq!(code.decode(&mut noise), portable.decode(&mut twin), "{code:?}");
         assert!(noise == twin, "{code:?}");
     }
 }
@@ -263,13 +207,7 @@ fn a_single_octet_in_error_is_found_wherever_it_is() {
             let mut received = sent.clone();
             received[octet] ^= 1 << (octet % 8);
             let outcome = code.decode(&mut received);
-            assert_eq!(
-                outcome,
-                Ok(Outcome {
-                    corrected_symbols: 1,
-                    uncorrectable_codewords: 0
-                })
-            );
+            assert_eq!(outcome, Ok(Outcome { corrected_symbols: 1, uncorrectable_codewords: 0 }));
             assert!(received == sent, "{variant:?} {octet}");
         }
     }
@@ -289,13 +227,7 @@ fn errors_that_point_into_the_virtual_fill_are_uncorrectable() {
         let mut received = block[100..].to_vec();
         let before = received.clone();
         let outcome = short.decode(&mut received);
-        assert_eq!(
-            outcome,
-            Ok(Outcome {
-                corrected_symbols: 0,
-                uncorrectable_codewords: 1
-            })
-        );
+        assert_eq!(outcome, Ok(Outcome { corrected_symbols: 0, uncorrectable_codewords: 1 }));
         assert_eq!(received, before);
     }
 }
@@ -307,32 +239,11 @@ fn wrong_parameters_and_lengths_are_errors() {
         assert!(matches!(code, Err(Error::InterleavingDepth(given)) if given == depth));
     }
     for fill in [1, 4, 223 * 5, 255 * 5, usize::MAX] {
-        assert!(matches!(
-            Code::new(ErrorCorrection::E16, 5, fill, Basis::Dual),
-            Err(Error::VirtualFill { .. })
-        ));
+        assert!(matches!(Code::new(ErrorCorrection::E16, 5, fill, Basis::Dual), Err(Error::VirtualFill { .. })));
     }
     let code = Code::new(ErrorCorrection::E16, 5, 500, Basis::Dual).expect("exists");
     assert_eq!((code.frame_octets(), code.block_octets()), (615, 775));
-    assert_eq!(
-        code.decode(&mut [0; 774]),
-        Err(Error::Length {
-            expected: 775,
-            given: 774
-        })
-    );
-    assert_eq!(
-        code.encode(&[0; 615], &mut [0; 159]),
-        Err(Error::Length {
-            expected: 160,
-            given: 159
-        })
-    );
-    assert_eq!(
-        code.encode(&[0; 616], &mut [0; 160]),
-        Err(Error::Length {
-            expected: 615,
-            given: 616
-        })
-    );
+    assert_eq!(code.decode(&mut [0; 774]), Err(Error::Length { expected: 775, given: 774 }));
+    assert_eq!(code.encode(&[0; 615], &mut [0; 159]), Err(Error::Length { expected: 160, given: 159 }));
+    assert_eq!(code.encode(&[0; 616], &mut [0; 160]), Err(Error::Length { expected: 615, given: 616 }));
 }

@@ -88,9 +88,7 @@ impl Account {
         let idle = if packet[0] >> 5 == 0 {
             let application_process = u16::from(packet[0] & 7) << 8 | u16::from(packet[1]);
             let sequence_count = u16::from(packet[2] & 0x3F) << 8 | u16::from(packet[3]);
-            self.application_processes
-                .at(application_process)
-                .count(octets, sequence_count);
+            self.application_processes.at(application_process).count(octets, sequence_count);
             application_process == crate::header::IDLE_APPLICATION_PROCESS
         } else {
             let protocol = &mut self.protocols[usize::from(packet[0] >> 2 & 7)];

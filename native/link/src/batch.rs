@@ -21,15 +21,8 @@ pub enum Status {
 }
 
 /// Names of `Status`, in order.
-pub const STATUS_NAMES: [&str; 7] = [
-    "accepted",
-    "repeated",
-    "frame_error_control",
-    "header_error_control",
-    "uncorrectable",
-    "foreign",
-    "invalid",
-];
+pub const STATUS_NAMES: [&str; 7] =
+    ["accepted", "repeated", "frame_error_control", "header_error_control", "uncorrectable", "foreign", "invalid"];
 
 /// Bits of the frame quality column.
 pub mod quality {

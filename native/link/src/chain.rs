@@ -111,11 +111,7 @@ impl ReceivingChain {
     /// A chain; errors name the parameter.
     pub fn new(parameters: PhysicalChannel) -> Result<Self, String> {
         parameters.check()?;
-        let synchronizer = parameters
-            .synchronizer
-            .clone()
-            .map(Synchronizer::new)
-            .transpose()?;
+        let synchronizer = parameters.synchronizer.clone().map(Synchronizer::new).transpose()?;
         Ok(Self {
             parameters,
             synchronizer,
@@ -135,9 +131,7 @@ impl ReceivingChain {
         self.note_time(time_ns);
         match self.synchronizer.take() {
             Some(mut synchronizer) => {
-                synchronizer.feed(octets, &mut |block, source| {
-                    self.synchronized(block, &source)
-                });
+                synchronizer.feed(octets, &mut |block, source| self.synchronized(block, &source));
                 self.synchronizer = Some(synchronizer);
             }
             None => self.feed_records(octets),
@@ -166,12 +160,7 @@ impl ReceivingChain {
             self.totals.wrong_length_records += 1;
             return;
         }
-        let reception = Reception {
-            bit_position,
-            time_ns,
-            quality: 0,
-            corrected: 0,
-        };
+        let reception = Reception { bit_position, time_ns, quality: 0, corrected: 0 };
         self.record(reception, &mut |out| out.copy_from_slice(record));
     }
 
@@ -191,15 +180,8 @@ impl ReceivingChain {
         self.pending.clear();
         let batch = &mut self.batch;
         for (key, channel) in &mut self.channels {
-            let Channel {
-                parameters,
-                extractor,
-                account,
-                ..
-            } = channel;
-            extractor.finish(parameters, account, &mut |packet| {
-                deliver(batch, *key, &packet, false)
-            });
+            let Channel { parameters, extractor, account, .. } = channel;
+            extractor.finish(parameters, account, &mut |packet| deliver(batch, *key, &packet, false));
         }
         std::mem::take(&mut self.batch)
     }
@@ -216,25 +198,18 @@ impl ReceivingChain {
 
     /// Accounts of the virtual channels, in order.
     pub fn accounts(&self) -> impl Iterator<Item = (ChannelKey, &Account)> {
-        self.channels
-            .iter()
-            .map(|(key, channel)| (*key, &channel.account))
+        self.channels.iter().map(|(key, channel)| (*key, &channel.account))
     }
 
     /// Accounts of the TM master channels, in order.
     pub fn master_accounts(&self) -> impl Iterator<Item = (u16, &MasterAccount)> {
-        self.masters
-            .iter()
-            .map(|(spacecraft, account)| (*spacecraft, account))
+        self.masters.iter().map(|(spacecraft, account)| (*spacecraft, account))
     }
 
     fn note_time(&mut self, time_ns: i64) {
         let (position, oldest) = match &self.synchronizer {
             Some(synchronizer) => (synchronizer.position(), synchronizer.oldest()),
-            None => (
-                self.octets_in * 8,
-                (self.octets_in - self.pending.len() as u64) * 8,
-            ),
+            None => (self.octets_in * 8, (self.octets_in - self.pending.len() as u64) * 8),
         };
         while self.times.get(1).is_some_and(|(from, _)| *from <= oldest) {
             self.times.pop_front();
@@ -245,12 +220,8 @@ impl ReceivingChain {
     }
 
     fn time_at(&self, bit_position: u64) -> i64 {
-        let after = self
-            .times
-            .partition_point(|(from, _)| *from <= bit_position);
-        self.times
-            .get(after.saturating_sub(1))
-            .map_or(-1, |(_, time)| *time)
+        let after = self.times.partition_point(|(from, _)| *from <= bit_position);
+        self.times.get(after.saturating_sub(1)).map_or(-1, |(_, time)| *time)
     }
 
     fn feed_records(&mut self, octets: &[u8]) {
@@ -278,12 +249,7 @@ impl ReceivingChain {
 
     fn timed_record(&mut self, bit_position: u64, record: &[u8]) {
         let time_ns = self.time_at(bit_position);
-        let reception = Reception {
-            bit_position,
-            time_ns,
-            quality: 0,
-            corrected: 0,
-        };
+        let reception = Reception { bit_position, time_ns, quality: 0, corrected: 0 };
         self.record(reception, &mut |out| out.copy_from_slice(record));
     }
 
@@ -297,12 +263,7 @@ impl ReceivingChain {
             flags |= if is { flag } else { 0 };
         }
         let time_ns = self.time_at(block.bit_position);
-        let reception = Reception {
-            bit_position: block.bit_position,
-            time_ns,
-            quality: flags,
-            corrected: 0,
-        };
+        let reception = Reception { bit_position: block.bit_position, time_ns, quality: flags, corrected: 0 };
         self.record(reception, &mut |out| source.copy_to(out));
     }
 
@@ -381,11 +342,7 @@ impl ReceivingChain {
     /// A decoded frame: account for it, extract from it, write its row.
     fn read(&mut self, frame: &[u8], reception: Reception, checked: Result<(), Status>) {
         let frame_index = self.totals.records - 1;
-        let mut row = Row {
-            reception,
-            frame_index,
-            ..Row::default()
-        };
+        let mut row = Row { reception, frame_index, ..Row::default() };
         row.status = match checked.and_then(|()| self.identify(frame, &mut row)) {
             Ok(header) => self.receive(frame, &header, &mut row),
             Err(status) => status,
@@ -400,9 +357,7 @@ impl ReceivingChain {
             FrameType::Tm => (read_tm(word), 0),
             FrameType::Aos => (read_aos(word, self.parameters.ten_bit_spacecraft_id), 1),
         };
-        let named = self
-            .parameters
-            .virtual_channel(header.spacecraft_id, header.virtual_channel_id);
+        let named = self.parameters.virtual_channel(header.spacecraft_id, header.virtual_channel_id);
         if cut(word, tm::VERSION) != version || named.is_none() {
             self.totals.foreign_frames += 1;
             return Err(Status::Foreign);
@@ -415,21 +370,9 @@ impl ReceivingChain {
     }
 
     fn receive(&mut self, frame: &[u8], header: &Frame, row: &mut Row) -> Status {
-        let key = (
-            header.spacecraft_id,
-            header.virtual_channel_id,
-            header.replay,
-        );
-        let Self {
-            parameters,
-            channels,
-            masters,
-            batch,
-            ..
-        } = self;
-        let channel = channels
-            .entry(key)
-            .or_insert_with(|| Channel::new(parameters, key));
+        let key = (header.spacecraft_id, header.virtual_channel_id, header.replay);
+        let Self { parameters, channels, masters, batch, .. } = self;
+        let channel = channels.entry(key).or_insert_with(|| Channel::new(parameters, key));
         channel.account.frames += 1;
         if channel.parameters.remove_repeated_frames && channel.last_frame == frame {
             channel.account.repeated_frames += 1;
@@ -438,22 +381,14 @@ impl ReceivingChain {
         channel.last_frame.clear();
         channel.last_frame.extend_from_slice(frame);
         if let Some(count) = header.master_count {
-            masters
-                .entry(header.spacecraft_id)
-                .or_default()
-                .count(count);
+            masters.entry(header.spacecraft_id).or_default().count(count);
         }
         let deliver_idle = parameters.deliver_idle_packets;
         let mut give = |packet: Packet<'_>| deliver(batch, key, &packet, deliver_idle);
         let step = channel.count(header, parameters.late_frame_window, row, &mut give);
         let Some(zone) = read_zone(frame, header, parameters, &channel.parameters) else {
             channel.account.invalid_frames += 1;
-            let Channel {
-                parameters,
-                extractor,
-                account,
-                ..
-            } = channel;
+            let Channel { parameters, extractor, account, .. } = channel;
             extractor.gap(0, parameters, account, &mut give);
             return Status::Invalid;
         };
@@ -473,15 +408,9 @@ impl MasterAccount {
 
 impl Channel {
     fn new(parameters: &PhysicalChannel, key: ChannelKey) -> Self {
-        let account = Account {
-            digest: parameters.digest.then(Default::default),
-            ..Account::default()
-        };
+        let account = Account { digest: parameters.digest.then(Default::default), ..Account::default() };
         Self {
-            parameters: parameters
-                .virtual_channel(key.0, key.1)
-                .cloned()
-                .unwrap_or_default(),
+            parameters: parameters.virtual_channel(key.0, key.1).cloned().unwrap_or_default(),
             counter: FrameCounter::default(),
             extractor: Extractor::default(),
             account,
@@ -490,19 +419,11 @@ impl Channel {
     }
 
     /// Account for the counter; a loss ends the packet in progress.
-    fn count(
-        &mut self,
-        header: &Frame,
-        late_window: u32,
-        row: &mut Row,
-        give: &mut impl FnMut(Packet<'_>),
-    ) -> Step {
+    fn count(&mut self, header: &Frame, late_window: u32, row: &mut Row, give: &mut impl FnMut(Packet<'_>)) -> Step {
         if self.parameters.frame_count_frozen {
             return Step::InSequence;
         }
-        let step = self
-            .counter
-            .step(header.count, header.count_bits, late_window);
+        let step = self.counter.step(header.count, header.count_bits, late_window);
         let lost = match step {
             Step::InSequence => return step,
             Step::Late => {
@@ -522,28 +443,17 @@ impl Channel {
             }
         };
         row.lost_before = lost;
-        self.extractor
-            .gap(lost, &self.parameters, &mut self.account, give);
+        self.extractor.gap(lost, &self.parameters, &mut self.account, give);
         step
     }
 
-    fn zone(
-        &mut self,
-        frame: &[u8],
-        zone: &Zone,
-        step: Step,
-        row: &mut Row,
-        give: &mut impl FnMut(Packet<'_>),
-    ) {
+    fn zone(&mut self, frame: &[u8], zone: &Zone, step: Step, row: &mut Row, give: &mut impl FnMut(Packet<'_>)) {
         row.zone_offset = zone.start as u32;
         row.zone_octets = (zone.end - zone.start) as u32;
         row.pointer = zone.pointer;
         for (is, flag) in [
             (zone.only_idle_data, quality::ONLY_IDLE_DATA),
-            (
-                zone.operational_control_field,
-                quality::OPERATIONAL_CONTROL_FIELD,
-            ),
+            (zone.operational_control_field, quality::OPERATIONAL_CONTROL_FIELD),
         ] {
             row.reception.quality |= if is { flag } else { 0 };
         }
@@ -552,16 +462,9 @@ impl Channel {
         } else if zone.packets {
             let origin = row.origin();
             let octets = &frame[zone.start..zone.end];
-            let Self {
-                parameters,
-                extractor,
-                account,
-                ..
-            } = self;
+            let Self { parameters, extractor, account, .. } = self;
             match step {
-                Step::Late => {
-                    extractor.late_zone(octets, zone.pointer, origin, parameters, account, give)
-                }
+                Step::Late => extractor.late_zone(octets, zone.pointer, origin, parameters, account, give),
                 _ => extractor.zone(octets, zone.pointer, origin, parameters, account, give),
             }
         }
@@ -586,12 +489,7 @@ impl Default for Row {
     fn default() -> Self {
         Self {
             frame_index: 0,
-            reception: Reception {
-                bit_position: 0,
-                time_ns: -1,
-                quality: 0,
-                corrected: 0,
-            },
+            reception: Reception { bit_position: 0, time_ns: -1, quality: 0, corrected: 0 },
             status: Status::Accepted,
             spacecraft_id: 0,
             virtual_channel_id: 0,
@@ -640,18 +538,12 @@ pub(crate) fn deliver(batch: &mut Batch, key: ChannelKey, packet: &Packet<'_>, d
     columns.start.push(batch.packet_octets.len() as u64);
     columns.length.push(packet.octets.len() as u32);
     columns.frame_index.push(packet.origin.frame_index);
-    columns
-        .reception_time_ns
-        .push(packet.origin.reception_time_ns);
+    columns.reception_time_ns.push(packet.origin.reception_time_ns);
     columns.spacecraft_id.push(key.0);
     columns.virtual_channel_id.push(key.1);
     columns.complete.push(u8::from(packet.complete));
-    columns
-        .corrected_symbols
-        .push(packet.origin.corrected_symbols);
-    columns
-        .lost_frames_before
-        .push(packet.origin.lost_frames_before);
+    columns.corrected_symbols.push(packet.origin.corrected_symbols);
+    columns.lost_frames_before.push(packet.origin.lost_frames_before);
     batch.packet_octets.extend_from_slice(packet.octets);
 }
 
@@ -667,28 +559,16 @@ fn read_tm(word: u64) -> Frame {
 }
 
 fn read_aos(word: u64, ten_bit_spacecraft_id: bool) -> Frame {
-    let high = if ten_bit_spacecraft_id {
-        cut(word, aos::SPACECRAFT_ID_HIGH)
-    } else {
-        0
-    };
+    let high = if ten_bit_spacecraft_id { cut(word, aos::SPACECRAFT_ID_HIGH) } else { 0 };
     let cycle_used = cut(word, aos::FRAME_COUNT_USAGE_FLAG) == 1;
     let low_bits = aos::VIRTUAL_CHANNEL_FRAME_COUNT.bits;
-    let cycle = if cycle_used {
-        cut(word, aos::FRAME_COUNT_CYCLE)
-    } else {
-        0
-    };
+    let cycle = if cycle_used { cut(word, aos::FRAME_COUNT_CYCLE) } else { 0 };
     Frame {
         spacecraft_id: (high << aos::SPACECRAFT_ID.bits | cut(word, aos::SPACECRAFT_ID)) as u16,
         virtual_channel_id: cut(word, aos::VIRTUAL_CHANNEL_ID) as u8,
         replay: cut(word, aos::REPLAY_FLAG) == 1,
         count: cycle << low_bits | cut(word, aos::VIRTUAL_CHANNEL_FRAME_COUNT),
-        count_bits: if cycle_used {
-            low_bits + aos::FRAME_COUNT_CYCLE.bits
-        } else {
-            low_bits
-        },
+        count_bits: if cycle_used { low_bits + aos::FRAME_COUNT_CYCLE.bits } else { low_bits },
         master_count: None,
     }
 }
@@ -703,13 +583,7 @@ fn read_zone(
     let end = frame.len() - if physical.frame_error_control { 2 } else { 0 };
     let mut zone = match physical.frame_type {
         FrameType::Tm => read_tm_zone(frame, end, virtual_channel)?,
-        FrameType::Aos => read_aos_zone(
-            frame,
-            end,
-            header,
-            physical.header_octets(),
-            virtual_channel,
-        )?,
+        FrameType::Aos => read_aos_zone(frame, end, header, physical.header_octets(), virtual_channel)?,
     };
     if zone.operational_control_field {
         zone.end -= 4;

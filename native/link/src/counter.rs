@@ -30,11 +30,7 @@ impl FrameCounter {
     /// Judge a count of `bits` bits.  Back by at most `late_window` is late; an eight-bit counter
     /// comes around too often to tell back from forward, so it always goes forward.
     pub fn step(&mut self, count: u32, bits: u32, late_window: u32) -> Step {
-        let mask = if bits >= 32 {
-            u32::MAX
-        } else {
-            (1 << bits) - 1
-        };
+        let mask = if bits >= 32 { u32::MAX } else { (1 << bits) - 1 };
         let changed = std::mem::replace(&mut self.modulus_bits, bits) != bits;
         let Some(last) = self.last else {
             self.last = Some(count);
@@ -48,11 +44,7 @@ impl FrameCounter {
         }
         self.late_run = 0;
         self.last = Some(count);
-        if ahead == 0 {
-            Step::InSequence
-        } else {
-            Step::Gap(ahead)
-        }
+        if ahead == 0 { Step::InSequence } else { Step::Gap(ahead) }
     }
 
     fn step_back(&mut self, count: u32, back: u32, late_window: u32) -> Step {
@@ -74,41 +66,26 @@ mod tests {
 
     fn steps(counts: &[u32], bits: u32) -> Vec<Step> {
         let mut counter = FrameCounter::default();
-        counts
-            .iter()
-            .map(|count| counter.step(*count, bits, 64))
-            .collect()
+        counts.iter().map(|count| counter.step(*count, bits, 64)).collect()
     }
 
     #[test]
     fn gaps_and_wraps() {
         use Step::*;
-        assert_eq!(
-            steps(&[254, 255, 0, 3], 8),
-            [InSequence, InSequence, InSequence, Gap(2)]
-        );
+        assert_eq!(steps(&[254, 255, 0, 3], 8), [InSequence, InSequence, InSequence, Gap(2)]);
         assert_eq!(steps(&[5, 4], 8), [InSequence, Gap(254)]);
         assert_eq!(steps(&[5, 5], 8), [InSequence, Gap(255)]);
-        assert_eq!(
-            steps(&[0xFF_FFFF, 0, 10], 24),
-            [InSequence, InSequence, Gap(9)]
-        );
+        assert_eq!(steps(&[0xFF_FFFF, 0, 10], 24), [InSequence, InSequence, Gap(9)]);
     }
 
     #[test]
     fn back_is_late_or_reset_and_never_millions_lost() {
         use Step::*;
-        assert_eq!(
-            steps(&[10, 12, 11, 13], 24),
-            [InSequence, Gap(1), Late, InSequence]
-        );
+        assert_eq!(steps(&[10, 12, 11, 13], 24), [InSequence, Gap(1), Late, InSequence]);
         assert_eq!(steps(&[100_000, 0, 1], 24), [InSequence, Reset, InSequence]);
         let restarted = steps(&[30, 0, 1, 2, 3, 4], 24);
         assert_eq!(restarted, [InSequence, Late, Late, Late, Reset, InSequence]);
-        assert_eq!(
-            steps(&[0xFFF_FFFF, 0, 2], 28),
-            [InSequence, InSequence, Gap(1)]
-        );
+        assert_eq!(steps(&[0xFFF_FFFF, 0, 2], 28), [InSequence, InSequence, Gap(1)]);
     }
 
     #[test]

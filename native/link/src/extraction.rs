@@ -68,12 +68,7 @@ impl Extractor {
     }
 
     /// The stream ended.
-    pub fn finish(
-        &mut self,
-        parameters: &VirtualChannel,
-        account: &mut Account,
-        give: &mut impl FnMut(Packet<'_>),
-    ) {
+    pub fn finish(&mut self, parameters: &VirtualChannel, account: &mut Account, give: &mut impl FnMut(Packet<'_>)) {
         if !self.partial.is_empty() {
             account.packets_unfinished += 1;
             self.drop_partial(parameters, account, give);
@@ -123,14 +118,7 @@ impl Extractor {
     ) {
         let mut alone = Extractor::default();
         if usize::from(pointer) < zone.len() {
-            alone.read(
-                zone,
-                usize::from(pointer),
-                origin,
-                parameters,
-                account,
-                give,
-            );
+            alone.read(zone, usize::from(pointer), origin, parameters, account, give);
             alone.gap(0, parameters, account, give);
         }
     }
@@ -180,9 +168,7 @@ impl Extractor {
             self.append(head, origin, parameters);
         }
         match length(&self.partial, parameters) {
-            Length::Known(octets)
-                if octets == self.partial.len() && octets <= parameters.maximum_packet_octets =>
-            {
+            Length::Known(octets) if octets == self.partial.len() && octets <= parameters.maximum_packet_octets => {
                 account.pointer_matches += 1;
                 self.complete(give, account);
             }
@@ -205,9 +191,7 @@ impl Extractor {
         let mut at = 0;
         while !self.partial.is_empty() {
             let missing = match length(&self.partial, parameters) {
-                Length::Known(octets) if octets <= parameters.maximum_packet_octets => {
-                    octets - self.partial.len()
-                }
+                Length::Known(octets) if octets <= parameters.maximum_packet_octets => octets - self.partial.len(),
                 Length::Open => 1,
                 Length::Known(_) => {
                     account.oversize_packets += 1;
@@ -279,17 +263,13 @@ impl Extractor {
 
     /// Origin of a packet that starts in this frame; the loss before it is told once.
     fn start(&mut self, origin: Origin) -> Origin {
-        Origin {
-            lost_frames_before: std::mem::take(&mut self.lost_before),
-            ..origin
-        }
+        Origin { lost_frames_before: std::mem::take(&mut self.lost_before), ..origin }
     }
 
     /// More octets of the packet in progress, no more than are believed.
     fn append(&mut self, octets: &[u8], origin: Origin, parameters: &VirtualChannel) {
         let room = (parameters.maximum_packet_octets + 1).saturating_sub(self.partial.len());
-        self.partial
-            .extend_from_slice(&octets[..octets.len().min(room)]);
+        self.partial.extend_from_slice(&octets[..octets.len().min(room)]);
         self.partial_origin.corrected_symbols += origin.corrected_symbols;
     }
 
@@ -298,12 +278,7 @@ impl Extractor {
         self.partial.clear();
     }
 
-    fn mismatch(
-        &mut self,
-        parameters: &VirtualChannel,
-        account: &mut Account,
-        give: &mut impl FnMut(Packet<'_>),
-    ) {
+    fn mismatch(&mut self, parameters: &VirtualChannel, account: &mut Account, give: &mut impl FnMut(Packet<'_>)) {
         if !self.partial.is_empty() {
             account.packets_dropped_by_mismatch += 1;
             self.drop_partial(parameters, account, give);
@@ -311,39 +286,19 @@ impl Extractor {
         self.in_step = false;
     }
 
-    fn drop_partial(
-        &mut self,
-        parameters: &VirtualChannel,
-        account: &mut Account,
-        give: &mut impl FnMut(Packet<'_>),
-    ) {
+    fn drop_partial(&mut self, parameters: &VirtualChannel, account: &mut Account, give: &mut impl FnMut(Packet<'_>)) {
         account.dropped_octets += self.partial.len() as u64;
         if parameters.deliver_incomplete_packets {
             account.incomplete_packets += 1;
-            give(Packet {
-                octets: &self.partial,
-                complete: false,
-                idle: false,
-                origin: self.partial_origin,
-            });
+            give(Packet { octets: &self.partial, complete: false, idle: false, origin: self.partial_origin });
         }
         self.partial.clear();
     }
 }
 
-fn give_counted(
-    octets: &[u8],
-    origin: Origin,
-    account: &mut Account,
-    give: &mut impl FnMut(Packet<'_>),
-) {
+fn give_counted(octets: &[u8], origin: Origin, account: &mut Account, give: &mut impl FnMut(Packet<'_>)) {
     let idle = account.count(octets);
-    give(Packet {
-        octets,
-        complete: true,
-        idle,
-        origin,
-    });
+    give(Packet { octets, complete: true, idle, origin });
 }
 
 /// Length of the packet at the front of `octets`, which is not empty.
@@ -354,9 +309,7 @@ fn length(octets: &[u8], parameters: &VirtualChannel) -> Length {
         return Length::UnknownVersion;
     }
     match version {
-        0 if octets.len() >= 6 => {
-            Length::Known(usize::from(u16::from_be_bytes([octets[4], octets[5]])) + 7)
-        }
+        0 if octets.len() >= 6 => Length::Known(usize::from(u16::from_be_bytes([octets[4], octets[5]])) + 7),
         0 => Length::Open,
         7 => encapsulation_length(octets),
         _ => Length::UnknownVersion,
@@ -367,11 +320,7 @@ fn length(octets: &[u8], parameters: &VirtualChannel) -> Length {
 fn encapsulation_length(octets: &[u8]) -> Length {
     let (header, at) = match octets[0] & 3 {
         0 => {
-            return if octets[0] >> 2 & 7 == 0 {
-                Length::Known(1)
-            } else {
-                Length::Invalid
-            };
+            return if octets[0] >> 2 & 7 == 0 { Length::Known(1) } else { Length::Invalid };
         }
         1 => (2, 1),
         2 => (4, 2),
@@ -380,12 +329,6 @@ fn encapsulation_length(octets: &[u8]) -> Length {
     if octets.len() < header {
         return Length::Open;
     }
-    let total = octets[at..header]
-        .iter()
-        .fold(0usize, |total, octet| total << 8 | usize::from(*octet));
-    if total < header {
-        Length::Invalid
-    } else {
-        Length::Known(total)
-    }
+    let total = octets[at..header].iter().fold(0usize, |total, octet| total << 8 | usize::from(*octet));
+    if total < header { Length::Invalid } else { Length::Known(total) }
 }

@@ -24,10 +24,7 @@ impl PacketStream {
             parameters,
             deliver_idle_packets,
             extractor: Extractor::default(),
-            account: Account {
-                digest: digest.then(Default::default),
-                ..Account::default()
-            },
+            account: Account { digest: digest.then(Default::default), ..Account::default() },
             octets_in: 0,
             stopped: false,
             batch: Batch::default(),
@@ -38,18 +35,8 @@ impl PacketStream {
     pub fn feed(&mut self, octets: &[u8], time_ns: i64) -> Batch {
         self.octets_in += octets.len() as u64;
         if !self.stopped {
-            let Self {
-                parameters,
-                deliver_idle_packets,
-                extractor,
-                account,
-                batch,
-                ..
-            } = self;
-            let origin = Origin {
-                reception_time_ns: time_ns,
-                ..Origin::default()
-            };
+            let Self { parameters, deliver_idle_packets, extractor, account, batch, .. } = self;
+            let origin = Origin { reception_time_ns: time_ns, ..Origin::default() };
             let mut give = |packet: crate::extraction::Packet<'_>| {
                 deliver(batch, (0, 0, false), &packet, *deliver_idle_packets);
             };
@@ -60,14 +47,7 @@ impl PacketStream {
 
     /// The stream ends: the packet in progress stays incomplete.
     pub fn finish(&mut self) -> Batch {
-        let Self {
-            parameters,
-            deliver_idle_packets,
-            extractor,
-            account,
-            batch,
-            ..
-        } = self;
+        let Self { parameters, deliver_idle_packets, extractor, account, batch, .. } = self;
         extractor.finish(parameters, account, &mut |packet| {
             deliver(batch, (0, 0, false), &packet, *deliver_idle_packets);
         });

@@ -119,9 +119,7 @@ pub enum HeaderErrorControl {
 impl PhysicalChannel {
     /// Octets of one record: a codeblock where there is a code, a frame otherwise.
     pub fn block_octets(&self) -> usize {
-        self.reed_solomon
-            .as_ref()
-            .map_or(self.frame_octets, Code::block_octets)
+        self.reed_solomon.as_ref().map_or(self.frame_octets, Code::block_octets)
     }
 
     /// Octets of an AOS frame before the data field, or of a TM primary header.
@@ -129,11 +127,7 @@ impl PhysicalChannel {
         match self.frame_type {
             FrameType::Tm => PRIMARY_HEADER_OCTETS,
             FrameType::Aos => {
-                let check = if self.header_error_control.is_some() {
-                    2
-                } else {
-                    0
-                };
+                let check = if self.header_error_control.is_some() { 2 } else { 0 };
                 PRIMARY_HEADER_OCTETS + check + self.insert_zone_octets
             }
         }
@@ -143,55 +137,32 @@ impl PhysicalChannel {
     pub fn check(&self) -> Result<(), String> {
         let least = self.header_octets() + 7 + if self.frame_error_control { 2 } else { 0 };
         if self.frame_octets < least || self.frame_octets > synchronizer::MAXIMUM_BLOCK_OCTETS {
-            return Err(format!(
-                "frame_octets is {}, not at least {least}",
-                self.frame_octets
-            ));
+            return Err(format!("frame_octets is {}, not at least {least}", self.frame_octets));
         }
         if let Some(code) = &self.reed_solomon
             && code.frame_octets() != self.frame_octets
         {
             let holds = code.frame_octets();
-            return Err(format!(
-                "frame_octets is {}, but the Reed-Solomon codeblock holds {holds}",
-                self.frame_octets
-            ));
+            return Err(format!("frame_octets is {}, but the Reed-Solomon codeblock holds {holds}", self.frame_octets));
         }
         if let Some(synchronizer) = &self.synchronizer
             && synchronizer.block_octets != self.block_octets()
         {
-            return Err(format!(
-                "block_octets between markers must be {}",
-                self.block_octets()
-            ));
+            return Err(format!("block_octets between markers must be {}", self.block_octets()));
         }
-        if self.deinterleaving_depth == 0
-            || !self.frame_octets.is_multiple_of(self.deinterleaving_depth)
-        {
-            return Err(format!(
-                "deinterleaving_depth {} does not divide the frame",
-                self.deinterleaving_depth
-            ));
+        if self.deinterleaving_depth == 0 || !self.frame_octets.is_multiple_of(self.deinterleaving_depth) {
+            return Err(format!("deinterleaving_depth {} does not divide the frame", self.deinterleaving_depth));
         }
         Ok(())
     }
 
     /// Parameters of a virtual channel, or nothing for a foreign spacecraft.
-    pub fn virtual_channel(
-        &self,
-        spacecraft_id: u16,
-        virtual_channel_id: u8,
-    ) -> Option<&VirtualChannel> {
+    pub fn virtual_channel(&self, spacecraft_id: u16, virtual_channel_id: u8) -> Option<&VirtualChannel> {
         let master = match self.master_channels.get(&spacecraft_id) {
             Some(master) => master,
             None if self.master_channels.is_empty() => &self.any_master_channel,
             None => return None,
         };
-        Some(
-            master
-                .virtual_channels
-                .get(&virtual_channel_id)
-                .unwrap_or(&master.default),
-        )
+        Some(master.virtual_channels.get(&virtual_channel_id).unwrap_or(&master.default))
     }
 }

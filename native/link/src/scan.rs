@@ -80,10 +80,7 @@ impl Marker {
 fn find_body(octets: &[u8], from: usize, limit: usize, marker: &Marker) -> Option<usize> {
     let mut at = from;
     while at < limit {
-        let eight = marker.bits <= 32
-            && at.is_multiple_of(8)
-            && at + 8 <= limit
-            && at / 8 + 8 <= octets.len();
+        let eight = marker.bits <= 32 && at.is_multiple_of(8) && at + 8 <= limit && at / 8 + 8 <= octets.len();
         if eight && !any_of_eight(&octets[at / 8..at / 8 + 8], marker) {
             at += 8;
             continue;

@@ -87,24 +87,13 @@ pub struct Statistics {
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    Search {
-        from: u64,
-    },
-    Lock {
-        expected: u64,
-        last_seen: u64,
-        misses: u32,
-        inverted: bool,
-    },
+    Search { from: u64 },
+    Lock { expected: u64, last_seen: u64, misses: u32, inverted: bool },
 }
 
 /// What the stream holds at one place.
 enum Sight {
-    Marker {
-        at: u64,
-        errors: u32,
-        inverted: bool,
-    },
+    Marker { at: u64, errors: u32, inverted: bool },
     Nothing,
     Unknown,
 }
@@ -132,19 +121,13 @@ impl Synchronizer {
     pub fn new(parameters: Parameters) -> Result<Self, String> {
         let p = &parameters;
         if !(8..=64).contains(&p.marker_bits) {
-            return Err(format!(
-                "marker of {} bits: 8 to 64 are supported",
-                p.marker_bits
-            ));
+            return Err(format!("marker of {} bits: 8 to 64 are supported", p.marker_bits));
         }
         if p.marker_bits < 64 && p.marker >> p.marker_bits != 0 {
             return Err("marker is wider than marker_bits".into());
         }
         if p.block_octets == 0 || p.block_octets > MAXIMUM_BLOCK_OCTETS {
-            return Err(format!(
-                "block_octets is {}, not 1 to {MAXIMUM_BLOCK_OCTETS}",
-                p.block_octets
-            ));
+            return Err(format!("block_octets is {}, not 1 to {MAXIMUM_BLOCK_OCTETS}", p.block_octets));
         }
         if p.tolerated_errors * 2 >= p.marker_bits {
             return Err("tolerated_errors must be less than half of the marker".into());
@@ -215,9 +198,7 @@ impl Synchronizer {
         self.statistics.skipped_bits += left;
         self.statistics.trailing_bits = left;
         self.given_to = self.position();
-        self.state = State::Search {
-            from: self.position(),
-        };
+        self.state = State::Search { from: self.position() };
         self.base = self.position().div_ceil(8) * 8;
         self.buffer.clear();
         self.bits = 0;
@@ -246,12 +227,9 @@ impl Synchronizer {
         loop {
             let moved = match self.state {
                 State::Search { from } => self.search(from, finish, give),
-                State::Lock {
-                    expected,
-                    last_seen,
-                    misses,
-                    inverted,
-                } => self.track(expected, last_seen, misses, inverted, finish, give),
+                State::Lock { expected, last_seen, misses, inverted } => {
+                    self.track(expected, last_seen, misses, inverted, finish, give)
+                }
             };
             if !moved {
                 break;
@@ -261,17 +239,10 @@ impl Synchronizer {
     }
 
     /// One candidate.  False: nothing to decide with what is here.
-    fn search(
-        &mut self,
-        from: u64,
-        finish: bool,
-        give: &mut impl FnMut(Block, Source<'_>),
-    ) -> bool {
+    fn search(&mut self, from: u64, finish: bool, give: &mut impl FnMut(Block, Source<'_>)) -> bool {
         let Some(at) = self.find(from, self.position()) else {
             let marker_bits = u64::from(self.parameters.marker_bits);
-            self.state = State::Search {
-                from: from.max((self.position() + 1).saturating_sub(marker_bits)),
-            };
+            self.state = State::Search { from: from.max((self.position() + 1).saturating_sub(marker_bits)) };
             return false;
         };
         self.state = State::Search { from: at };
@@ -281,10 +252,7 @@ impl Synchronizer {
             }
             return finish;
         }
-        let Sight::Marker {
-            errors, inverted, ..
-        } = self.look(at)
-        else {
+        let Sight::Marker { errors, inverted, .. } = self.look(at) else {
             return false;
         };
         let confirmed = match self.marker_ahead(at, self.parameters.flywheel_frames + 1) {
@@ -293,21 +261,11 @@ impl Synchronizer {
             Sight::Unknown if finish => true,
             Sight::Unknown => return false,
         };
-        let block = Block {
-            bit_position: at,
-            marker_errors: errors,
-            inverted,
-            flywheel: false,
-            unconfirmed: !confirmed,
-        };
+        let block =
+            Block { bit_position: at, marker_errors: errors, inverted, flywheel: false, unconfirmed: !confirmed };
         self.give(block, give);
         self.state = if confirmed {
-            State::Lock {
-                expected: at + self.period(),
-                last_seen: at,
-                misses: 0,
-                inverted,
-            }
+            State::Lock { expected: at + self.period(), last_seen: at, misses: 0, inverted }
         } else {
             State::Search { from: at + 1 }
         };
@@ -328,30 +286,15 @@ impl Synchronizer {
             Sight::Unknown if !finish => return false,
             sight => sight,
         };
-        if let Sight::Marker {
-            at,
-            errors,
-            inverted,
-        } = seen
-        {
+        if let Sight::Marker { at, errors, inverted } = seen {
             if at + self.period() > self.position() {
                 return self.stop_tracking(last_seen, finish);
             }
             self.statistics.bit_slips += u64::from(at != expected);
-            let block = Block {
-                bit_position: at,
-                marker_errors: errors,
-                inverted,
-                flywheel: false,
-                unconfirmed: false,
-            };
+            let block =
+                Block { bit_position: at, marker_errors: errors, inverted, flywheel: false, unconfirmed: false };
             self.give(block, give);
-            self.state = State::Lock {
-                expected: at + self.period(),
-                last_seen: at,
-                misses: 0,
-                inverted,
-            };
+            self.state = State::Lock { expected: at + self.period(), last_seen: at, misses: 0, inverted };
             return true;
         }
         if finish && expected + u64::from(self.parameters.marker_bits) > self.position() {
@@ -363,45 +306,31 @@ impl Synchronizer {
             Sight::Marker { .. } => true,
             Sight::Nothing => false,
             Sight::Unknown if finish => {
-                let next_is_known =
-                    expected + self.period() + self.window_bits() <= self.position();
+                let next_is_known = expected + self.period() + self.window_bits() <= self.position();
                 !next_is_known && self.find(last_seen + 1, expected + self.period()).is_none()
             }
             Sight::Unknown => return false,
         };
         if !bridged {
             self.statistics.lock_losses += 1;
-            self.state = State::Search {
-                from: last_seen + 1,
-            };
+            self.state = State::Search { from: last_seen + 1 };
             return true;
         }
         if expected + self.period() > self.position() {
             return self.stop_tracking(last_seen, finish);
         }
-        let block = Block {
-            bit_position: expected,
-            marker_errors: 0,
-            inverted: polarity,
-            flywheel: true,
-            unconfirmed: false,
-        };
+        let block =
+            Block { bit_position: expected, marker_errors: 0, inverted: polarity, flywheel: true, unconfirmed: false };
         self.give(block, give);
-        self.state = State::Lock {
-            expected: expected + self.period(),
-            last_seen,
-            misses: misses + 1,
-            inverted: polarity,
-        };
+        self.state =
+            State::Lock { expected: expected + self.period(), last_seen, misses: misses + 1, inverted: polarity };
         true
     }
 
     /// The next block is not all here: wait, or at the end of the stream look once more behind the last marker.
     fn stop_tracking(&mut self, last_seen: u64, finish: bool) -> bool {
         if finish {
-            self.state = State::Search {
-                from: last_seen + 1,
-            };
+            self.state = State::Search { from: last_seen + 1 };
         }
         finish
     }
@@ -434,26 +363,15 @@ impl Synchronizer {
                 }
             }
         }
-        if expected + self.window_bits() > self.position() {
-            Sight::Unknown
-        } else {
-            Sight::Nothing
-        }
+        if expected + self.window_bits() > self.position() { Sight::Unknown } else { Sight::Nothing }
     }
 
     fn look(&self, at: u64) -> Sight {
         if at < self.base || at + u64::from(self.parameters.marker_bits) > self.position() {
             return Sight::Unknown;
         }
-        match self
-            .marker
-            .judge(self.marker.window(&self.buffer, (at - self.base) as usize))
-        {
-            Some((errors, inverted)) => Sight::Marker {
-                at,
-                errors,
-                inverted,
-            },
+        match self.marker.judge(self.marker.window(&self.buffer, (at - self.base) as usize)) {
+            Some((errors, inverted)) => Sight::Marker { at, errors, inverted },
             None => Sight::Nothing,
         }
     }
@@ -477,14 +395,7 @@ impl Synchronizer {
         statistics.skipped_bits += block.bit_position.saturating_sub(self.given_to);
         self.given_to = self.given_to.max(block.bit_position + self.period());
         let from = (start - self.base) as usize;
-        give(
-            block,
-            Source {
-                octets: &self.buffer,
-                from,
-                inverted: block.inverted,
-            },
-        );
+        give(block, Source { octets: &self.buffer, from, inverted: block.inverted });
     }
 
     /// Forget what no decision can need any more.
@@ -492,11 +403,7 @@ impl Synchronizer {
         let slip = u64::from(self.parameters.maximum_slip_bits);
         let needed = match self.state {
             State::Search { from } => from,
-            State::Lock {
-                expected,
-                last_seen,
-                ..
-            } => expected.saturating_sub(slip).min(last_seen + 1),
+            State::Lock { expected, last_seen, .. } => expected.saturating_sub(slip).min(last_seen + 1),
         };
         let spare = (needed.min(self.position()).saturating_sub(self.base)) / 8;
         if spare >= COMPACT_OCTETS || spare as usize == self.buffer.len() {

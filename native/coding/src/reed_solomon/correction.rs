@@ -50,12 +50,7 @@ pub(crate) fn errors(syndromes: &[u8], first_root: usize, symbols: usize) -> Opt
     let mut errors = roots(&locator[..=degree], symbols)?;
     let evaluator = evaluator(&locator[..=degree], syndromes);
     for i in 0..errors.count {
-        errors.values[i] = value(
-            &locator[..=degree],
-            &evaluator[..degree],
-            first_root,
-            errors.powers[i],
-        )?;
+        errors.values[i] = value(&locator[..=degree], &evaluator[..degree], first_root, errors.powers[i])?;
     }
     explains(&errors, syndromes, first_root).then_some(errors)
 }
@@ -93,24 +88,12 @@ fn locator(syndromes: &[u8]) -> ([u8; COEFFICIENTS], usize) {
 /// All roots of the locator as powers below `symbols`; None unless there are as many as its degree.
 #[inline(always)]
 fn roots(locator: &[u8], symbols: usize) -> Option<Errors> {
-    let mut errors = Errors {
-        powers: [0; MAXIMUM_ERRORS],
-        values: [0; MAXIMUM_ERRORS],
-        count: 0,
-    };
-    for (block, points) in INVERSE_LOCATORS
-        .iter()
-        .enumerate()
-        .take(symbols.div_ceil(LANES))
-    {
+    let mut errors = Errors { powers: [0; MAXIMUM_ERRORS], values: [0; MAXIMUM_ERRORS], count: 0 };
+    for (block, points) in INVERSE_LOCATORS.iter().enumerate().take(symbols.div_ceil(LANES)) {
         let values = points.evaluate(locator.iter().rev().copied());
         // Lanes past the word (virtual fill; the last one repeats the first) hold no symbol to correct.
         let sent = symbols - block * LANES;
-        let zeros = values
-            .iter()
-            .take(sent)
-            .enumerate()
-            .filter(|(_, value)| **value == 0);
+        let zeros = values.iter().take(sent).enumerate().filter(|(_, value)| **value == 0);
         for (lane, _) in zeros {
             if errors.count == MAXIMUM_ERRORS {
                 return None;
@@ -138,10 +121,7 @@ fn evaluator(locator: &[u8], syndromes: &[u8]) -> [u8; MAXIMUM_ERRORS] {
 fn value(locator: &[u8], evaluator: &[u8], first_root: usize, power: u8) -> Option<u8> {
     let x = PRIMITIVE * usize::from(power) % ORDER; // logarithm of X
     let inverse_x = &PRODUCTS[usize::from(EXPONENTS[ORDER - x])];
-    let numerator = evaluator
-        .iter()
-        .rev()
-        .fold(0, |sum: u8, &c| inverse_x[usize::from(sum)] ^ c);
+    let numerator = evaluator.iter().rev().fold(0, |sum: u8, &c| inverse_x[usize::from(sum)] ^ c);
     let inverse_x_squared = &PRODUCTS[usize::from(EXPONENTS[2 * (ORDER - x) % ORDER])];
     let odd = locator.iter().skip(1).step_by(2).rev();
     let denominator = odd.fold(0, |sum: u8, &c| inverse_x_squared[usize::from(sum)] ^ c);

@@ -37,11 +37,7 @@ impl Variant {
 
     /// The fastest that this processor has.
     pub fn best() -> Variant {
-        Variant::ALL
-            .into_iter()
-            .rev()
-            .find(|variant| variant.is_available())
-            .unwrap_or(Variant::Portable)
+        Variant::ALL.into_iter().rev().find(|variant| variant.is_available()).unwrap_or(Variant::Portable)
     }
 }
 
@@ -57,13 +53,10 @@ enum Rows {
     E8(Table<2>),
 }
 
-static E16_DUAL: LazyLock<Tables> =
-    LazyLock::new(|| Tables::new(ErrorCorrection::E16, Basis::Dual));
-static E16_CONVENTIONAL: LazyLock<Tables> =
-    LazyLock::new(|| Tables::new(ErrorCorrection::E16, Basis::Conventional));
+static E16_DUAL: LazyLock<Tables> = LazyLock::new(|| Tables::new(ErrorCorrection::E16, Basis::Dual));
+static E16_CONVENTIONAL: LazyLock<Tables> = LazyLock::new(|| Tables::new(ErrorCorrection::E16, Basis::Conventional));
 static E8_DUAL: LazyLock<Tables> = LazyLock::new(|| Tables::new(ErrorCorrection::E8, Basis::Dual));
-static E8_CONVENTIONAL: LazyLock<Tables> =
-    LazyLock::new(|| Tables::new(ErrorCorrection::E8, Basis::Conventional));
+static E8_CONVENTIONAL: LazyLock<Tables> = LazyLock::new(|| Tables::new(ErrorCorrection::E8, Basis::Conventional));
 
 impl Tables {
     fn new(error_correction: ErrorCorrection, basis: Basis) -> Self {
@@ -111,14 +104,8 @@ impl Tables {
             }
             if difference != [0; MAXIMUM_CHECK_SYMBOLS] {
                 damaged |= 1 << codeword;
-                let elements = difference[..8 * W]
-                    .iter()
-                    .map(|&octet| self.basis.element(octet));
-                for (row, syndrome) in syndromes
-                    .iter_mut()
-                    .zip(self.roots.evaluate(elements))
-                    .take(8 * W)
-                {
+                let elements = difference[..8 * W].iter().map(|&octet| self.basis.element(octet));
+                for (row, syndrome) in syndromes.iter_mut().zip(self.roots.evaluate(elements)).take(8 * W) {
                     row[codeword] = self.basis.octet(syndrome);
                 }
             }
@@ -131,12 +118,7 @@ impl Tables {
 fn encode<const W: usize>(table: &Table<W>, frame: &[u8], depth: usize, check_symbols: &mut [u8]) {
     for codeword in 0..depth {
         let words = table.check_symbols(frame, depth, codeword);
-        for (i, symbol) in check_symbols
-            .iter_mut()
-            .skip(codeword)
-            .step_by(depth)
-            .enumerate()
-        {
+        for (i, symbol) in check_symbols.iter_mut().skip(codeword).step_by(depth).enumerate() {
             *symbol = (words[i / 8] >> (8 * (i % 8))) as u8;
         }
     }
@@ -164,15 +146,8 @@ impl Kernel {
             (ErrorCorrection::E8, Basis::Dual) => &E8_DUAL,
             (ErrorCorrection::E8, Basis::Conventional) => &E8_CONVENTIONAL,
         };
-        let variant = if variant.is_available() {
-            variant
-        } else {
-            Variant::Portable
-        };
-        Kernel {
-            variant,
-            tables: LazyLock::force(tables),
-        }
+        let variant = if variant.is_available() { variant } else { Variant::Portable };
+        Kernel { variant, tables: LazyLock::force(tables) }
     }
 
     /// Check symbols of a frame.  Lengths are those of the code.
@@ -192,12 +167,7 @@ impl Kernel {
     }
 
     /// See `correction::errors`.
-    pub(crate) fn errors(
-        &self,
-        syndromes: &[u8],
-        first_root: usize,
-        symbols: usize,
-    ) -> Option<Errors> {
+    pub(crate) fn errors(&self, syndromes: &[u8], first_root: usize, symbols: usize) -> Option<Errors> {
         match self.variant {
             Variant::Portable => correction::errors(syndromes, first_root, symbols),
             _ => simd::errors(syndromes, first_root, symbols),
@@ -240,12 +210,7 @@ mod simd {
     pub(super) fn encode(tables: &Tables, frame: &[u8], depth: usize, check_symbols: &mut [u8]) {
         tables.encode(frame, depth, check_symbols);
     }
-    pub(super) fn check(
-        tables: &Tables,
-        block: &[u8],
-        depth: usize,
-        syndromes: &mut Syndromes,
-    ) -> u8 {
+    pub(super) fn check(tables: &Tables, block: &[u8], depth: usize, syndromes: &mut Syndromes) -> u8 {
         tables.check(block, depth, syndromes)
     }
     pub(super) fn errors(syndromes: &[u8], first_root: usize, symbols: usize) -> Option<Errors> {

@@ -91,15 +91,9 @@ impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::InterleavingDepth(depth) => {
-                write!(
-                    formatter,
-                    "interleaving depth is 1, 2, 3, 4, 5 or 8, not {depth}"
-                )
+                write!(formatter, "interleaving depth is 1, 2, 3, 4, 5 or 8, not {depth}")
             }
-            Error::VirtualFill {
-                virtual_fill,
-                interleaving_depth,
-            } => write!(
+            Error::VirtualFill { virtual_fill, interleaving_depth } => write!(
                 formatter,
                 "virtual fill of {virtual_fill} octets is not a multiple of the interleaving depth \
                  {interleaving_depth} that leaves a frame"
@@ -146,10 +140,7 @@ impl Code {
         let information = field::ORDER - error_correction.check_symbols();
         let fill = virtual_fill / interleaving_depth;
         if !virtual_fill.is_multiple_of(interleaving_depth) || fill >= information {
-            return Err(Error::VirtualFill {
-                virtual_fill,
-                interleaving_depth,
-            });
+            return Err(Error::VirtualFill { virtual_fill, interleaving_depth });
         }
         Ok(Code {
             error_correction,
@@ -164,10 +155,7 @@ impl Code {
     /// and measurements: `new` takes the fastest.
     pub fn with_variant(&self, variant: Variant) -> Option<Code> {
         let kernel = Kernel::new(self.error_correction, self.basis, variant);
-        variant.is_available().then(|| Code {
-            kernel,
-            ..self.clone()
-        })
+        variant.is_available().then(|| Code { kernel, ..self.clone() })
     }
 
     /// Octets of the frame that a codeblock carries.
@@ -217,9 +205,7 @@ impl Code {
             *element = self.basis.element(octets[codeword]);
         }
         let elements = &elements[..self.error_correction.check_symbols()];
-        let errors =
-            self.kernel
-                .errors(elements, self.error_correction.first_root(), self.symbols)?;
+        let errors = self.kernel.errors(elements, self.error_correction.first_root(), self.symbols)?;
         for (power, value) in errors.iter() {
             block[(self.symbols - 1 - power) * self.depth + codeword] ^= self.basis.octet(value);
         }
@@ -228,9 +214,5 @@ impl Code {
 }
 
 fn require(expected: usize, given: usize) -> Result<(), Error> {
-    if expected == given {
-        Ok(())
-    } else {
-        Err(Error::Length { expected, given })
-    }
+    if expected == given { Ok(()) } else { Err(Error::Length { expected, given }) }
 }

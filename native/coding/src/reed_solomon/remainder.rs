@@ -17,9 +17,7 @@ pub(crate) struct Table<const W: usize> {
 /// Coefficients of the code generator without the leading one, highest power first.
 pub(crate) fn generator(error_correction: ErrorCorrection) -> Vec<u8> {
     let mut product = vec![1_u8]; // highest power first
-    for j in error_correction.first_root()
-        ..error_correction.first_root() + error_correction.check_symbols()
-    {
+    for j in error_correction.first_root()..error_correction.first_root() + error_correction.check_symbols() {
         let root = field::beta(j);
         product.push(0);
         for i in (1..product.len()).rev() {
@@ -58,10 +56,7 @@ impl<const W: usize> Table<W> {
         let head = (frame.len() / depth) % SLICES * depth;
         let (head, body) = frame.split_at(head);
         let skipped = SLICES - head.len() / depth; // symbols of virtual fill complete the first step
-        for (slice, symbol) in self.rows[skipped % SLICES..]
-            .iter()
-            .zip(head.iter().skip(codeword).step_by(depth))
-        {
+        for (slice, symbol) in self.rows[skipped % SLICES..].iter().zip(head.iter().skip(codeword).step_by(depth)) {
             add(&mut state, &slice[usize::from(*symbol)]);
         }
         for step in body.chunks_exact(SLICES * depth) {

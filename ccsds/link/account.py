@@ -1,0 +1,184 @@
+"""The account of a reception: what came, what was lost, and why; as a tree for machines, as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+__all__ = ["FORMAT", "Account"]
+
+FORMAT = "ccsds-replay/1"
+ALIASING_FRAMES = 256
+"""An eight-bit frame counter cannot tell a loss of n from one of n + 256 frames."""
+
+_SOURCE = ("packets", "packet_octets", "sequence_gaps", "missing_packets")
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """What a receiver counted.  Rows are mappings; their keys are those of the JSON, a promise to users.
+
+    virtual_channels: spacecraft_id, virtual_channel_id, frames, repeated_frames, counter_gaps, lost_frames,
+        only_idle_data_frames, packets, packet_octets, idle_packets, sha256 and more; a row for replayed frames apart.
+    application_processes: packets of each APID with gaps of its sequence count.  encapsulation: by protocol.
+    master_channels: of TM, gaps of the master channel frame count.  totals: of the physical channel.
+    synchronization: what the marker search saw, or None.
+    aliasing: lost frames are at least as many, because the counter has eight bits.
+    """
+
+    virtual_channels: Sequence[Mapping[str, Any]]
+    application_processes: Sequence[Mapping[str, Any]]
+    encapsulation: Sequence[Mapping[str, Any]]
+    master_channels: Sequence[Mapping[str, Any]]
+    totals: Mapping[str, Any]
+    synchronization: Mapping[str, Any] | None = None
+    aliasing: bool = False
+    warnings: Sequence[str] = ()
+
+    @property
+    def lossless(self) -> bool:
+        """True when nothing was lost, damaged or left over, as far as can be told."""
+        totals = self.totals
+        damage = ("fecf_errors", "header_error_control_errors", "uncorrectable_codeblocks", "wrong_length_records")
+        if any(totals[name] for name in (*damage, "trailing_octets", "unreadable_octets")):
+            return False
+        losses = (
+            "lost_frames",
+            "counter_resets",
+            "invalid_frames",
+            "unknown_packet_versions",
+            "invalid_packets",
+            "oversize_packets",
+            "packets_dropped_by_gap",
+            "packets_dropped_by_mismatch",
+        )
+        return not any(row[name] for row in self.virtual_channels for name in losses)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The tree that `ccsds replay --json` writes.  Keys may be added in later releases, never changed."""
+        return {
+            "format": FORMAT,
+            "virtual_channels": [dict(row) for row in self.virtual_channels],
+            "application_processes": [dict(row) for row in self.application_processes],
+            "encapsulation": [dict(row) for row in self.encapsulation],
+            "master_channels": [dict(row) for row in self.master_channels],
+            "synchronization": dict(self.synchronization) if self.synchronization is not None else None,
+            "totals": dict(self.totals),
+            "warnings": list(self.warnings),
+        }
+
+    def remarks(self) -> list[str]:
+        """What the numbers of the table do not say, a sentence each."""
+        remarks = list(self.warnings)
+        totals = self.totals
+        sentences = (
+            ("foreign_frames", "frames of another version or spacecraft, set aside"),
+            ("fecf_errors", "frames whose frame error control field does not verify, dropped"),
+            ("header_error_control_errors", "frames whose header error control does not verify, dropped"),
+            ("uncorrectable_codeblocks", "codeblocks past correction, dropped"),
+            ("corrected_symbols", "symbols corrected"),
+            ("corrected_header_symbols", "header symbols corrected"),
+            ("wrong_length_records", "records of another length than the frame's, dropped"),
+            ("trailing_octets", "octets after the last whole unit"),
+            ("unreadable_octets", "octets after a place where no packet starts"),
+        )
+        remarks += [f"{totals[name]:,} {sentence}" for name, sentence in sentences if totals.get(name)]
+        seen = self.synchronization
+        if seen is not None:
+            sentences = (
+                ("flywheel_blocks", "markers missing and bridged"),
+                ("bit_slips", "bit slips"),
+                ("inverted_blocks", "blocks of inverted polarity, turned"),
+                ("lock_losses", "losses of lock"),
+                ("skipped_bits", "bits outside of frames"),
+            )
+            remarks += [f"{seen[name]:,} {sentence}" for name, sentence in sentences if seen[name]]
+        for row in self.virtual_channels:
+            remarks += [f"{channel_name(row)}: {sentence}" for sentence in _channel_remarks(row)]
+        return remarks
+
+    def losses(self) -> str:
+        """Lost frames in words: none, a number, or at least a number."""
+        lost = sum(row["lost_frames"] for row in self.virtual_channels)
+        return _lost(lost, self.aliasing) if lost else "no frame lost by the counters"
+
+    def __str__(self) -> str:
+        heads = ("channel", "frames", "repeated", "gaps", "lost", "idle", "packets", "octets")
+        rows = [heads, *(channel_cells(row, self.aliasing) for row in self.virtual_channels)]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
+        lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+        totals = self.totals
+        lines.append(f"{totals['frames']:,} frames, {totals['packets']:,} packets, {self.losses()}")
+        return "\n".join([*lines, *(f"- {remark}" for remark in self.remarks())])
+
+
+def channel_name(row: Mapping[str, Any]) -> str:
+    """A virtual channel in short: spacecraft and virtual channel, or that there are only packets."""
+    if row["virtual_channel_id"] is None:
+        return "packets"
+    return f"{row['spacecraft_id']}/{row['virtual_channel_id']}{' replay' if row['replay'] else ''}"
+
+
+def channel_cells(row: Mapping[str, Any], aliasing: bool) -> tuple[str, ...]:
+    """A virtual channel as text cells: name, frames, repeated, gaps, lost, idle, packets, octets."""
+    names = ("frames", "repeated_frames", "counter_gaps")
+    lost = _lost(row["lost_frames"], aliasing) if row["lost_frames"] else "0"
+    names_after = ("only_idle_data_frames", "packets", "packet_octets")
+    before, after = ([f"{row[name]:,}" for name in group] for group in (names, names_after))
+    return (channel_name(row), *before, lost, *after)
+
+
+def _lost(lost: int, aliasing: bool) -> str:
+    return f"at least {lost:,}" if aliasing else f"{lost:,}"
+
+
+def _channel_remarks(row: Mapping[str, Any]) -> list[str]:
+    sentences = (
+        ("late_frames", "late frames"),
+        ("counter_resets", "times the frame counter was set anew"),
+        ("packets_dropped_by_gap", "packets cut off by a gap"),
+        ("packets_dropped_by_mismatch", "packets contradicted by a first header pointer"),
+        ("packets_unfinished", "packets unfinished at the end"),
+        ("incomplete_packets", "incomplete packets delivered"),
+        ("unknown_packet_versions", "places where no packet of a valid version starts"),
+        ("invalid_packets", "packets whose header contradicts itself"),
+        ("oversize_packets", "packets longer than the profile allows"),
+        ("pointers_invalid", "first header pointers behind the data"),
+        ("invalid_frames", "frames whose headers contradict their length"),
+    )
+    return [f"{row[name]:,} {sentence}" for name, sentence in sentences if row[name]]
+
+
+def account_from_rows(
+    rows: Sequence[dict[str, Any]],
+    totals: Mapping[str, Any],
+    *,
+    master_channels: Sequence[Mapping[str, Any]] = (),
+    synchronization: Mapping[str, Any] | None = None,
+    aliasing: bool = False,
+    warnings: Sequence[str] = (),
+) -> Account:
+    """An account from the rows that the kernels give, in the order of the promise."""
+    channels, processes, protocols = [], [], []
+    for row in rows:
+        channel = dict(row)
+        key = {name: channel.pop(name) for name in ("spacecraft_id", "virtual_channel_id")}
+        for process_id, counts in channel.pop("application_processes"):
+            named = dict(zip(_SOURCE, counts, strict=True))
+            processes.append({**key, "application_process_id": process_id, **named, "replay": channel["replay"]})
+        for protocol_id, packets, octets in channel.pop("encapsulation"):
+            named = {"packets": packets, "packet_octets": octets}
+            protocols.append({**key, "protocol_id": protocol_id, **named, "replay": channel["replay"]})
+        channels.append({**key, **channel})
+    sums = {name: sum(row[name] for row in channels) for name in ("frames", "packets", "packet_octets")}
+    return Account(
+        virtual_channels=channels,
+        application_processes=processes,
+        encapsulation=protocols,
+        master_channels=list(master_channels),
+        totals={"frames": sums.pop("frames"), **totals, **sums},
+        synchronization=synchronization,
+        aliasing=aliasing,
+        warnings=warnings,
+    )

@@ -1,0 +1,190 @@
+"""Transfer frames of one feed: octets in one buffer, a column per property, objects on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+from ccsds import _native
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ccsds.frames.aos import AosTransferFrame
+    from ccsds.frames.tm import TmTransferFrame
+    from ccsds.link.managed_parameters import MasterChannel, PhysicalChannel, VirtualChannel
+
+__all__ = ["QUALITY", "STATUS", "FrameBatch"]
+
+_status, _quality = _native.frame_names()
+STATUS: Mapping[str, int] = {name: value for value, name in enumerate(_status)}
+"""Values of the column `status`: accepted frames were delivered, the others tell why they were not."""
+QUALITY: Mapping[str, int] = {name: 1 << bit for bit, name in enumerate(_quality)}
+"""Bits of the column `quality`."""
+
+
+class FrameBatch:
+    """Frames in order of reception, damaged and foreign ones included (column `status` tells).
+
+    Columns, numpy arrays of one element per frame: frame_index (number of the record), bit_position, reception_time_ns
+    (-1: unknown), status, quality, corrected_symbols (-1: past correction), spacecraft_id, virtual_channel_id,
+    virtual_channel_frame_count, lost_frames_before, pointer, zone_offset, zone_octets.
+    `octets` is uint8 of shape (frames, octets of a frame).
+    """
+
+    __slots__ = ("_channel", "_octets", "_rows", "columns")
+
+    def __init__(
+        self,
+        octets: _native.Octets,
+        columns: Mapping[str, NDArray[Any]],
+        channel: PhysicalChannel,
+        rows: NDArray[np.intp] | None = None,
+    ) -> None:
+        self._octets = octets
+        self._channel = channel
+        self._rows = rows
+        self.columns = columns
+
+    @property
+    def octets(self) -> NDArray[np.uint8]:
+        """The frames, shape (frames, octets of a frame); read only."""
+        import numpy as np
+
+        octets = np.frombuffer(self._octets, dtype=np.uint8).reshape(-1, self._channel.frame_octets)
+        return octets if self._rows is None else octets[self._rows]
+
+    @classmethod
+    def concatenate(cls, batches: Sequence[FrameBatch]) -> FrameBatch:
+        """Batches of one channel, one after the other; at least one."""
+        import numpy as np
+
+        first = batches[0]
+        if len(batches) == 1:
+            return first
+        octets = _native.concatenate([batch._octets for batch in batches])
+        columns = {name: np.concatenate([batch.columns[name] for batch in batches]) for name in first.columns}
+        size = first._channel.frame_octets
+        starts = np.cumsum([0, *(len(batch._octets) // size for batch in batches)])
+        if all(batch._rows is None for batch in batches):
+            return cls(octets, columns, first._channel)
+        rows = [np.arange(len(batch)) if batch._rows is None else batch._rows for batch in batches]
+        shifted = [own + start for own, start in zip(rows, starts, strict=False)]
+        return cls(octets, columns, first._channel, np.concatenate(shifted))
+
+    def __len__(self) -> int:
+        return len(self.columns["status"])
+
+    @overload
+    def __getitem__(self, key: str) -> NDArray[Any]: ...
+    @overload
+    def __getitem__(self, key: int) -> TmTransferFrame | AosTransferFrame: ...
+    @overload
+    def __getitem__(self, key: slice | NDArray[Any]) -> FrameBatch: ...
+    def __getitem__(
+        self, key: str | int | slice | NDArray[Any]
+    ) -> NDArray[Any] | TmTransferFrame | AosTransferFrame | FrameBatch:
+        """A column by name, a frame object by number, or the selected frames (slice, mask or numbers)."""
+        import numpy as np
+
+        if isinstance(key, str):
+            if key not in self.columns:
+                raise KeyError(f"no column {key!r}; there are {', '.join(self.columns)}")
+            return self.columns[key]
+        rows = np.arange(len(self)) if self._rows is None else self._rows
+        if isinstance(key, slice | np.ndarray):
+            columns = {name: column[key] for name, column in self.columns.items()}
+            return FrameBatch(self._octets, columns, self._channel, rows[key])
+        return self._frame(int(key))
+
+    def __iter__(self) -> Iterator[TmTransferFrame | AosTransferFrame]:
+        return (self._frame(number) for number in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"<FrameBatch of {len(self)} {self._channel.frame_type} frames>"
+
+    @property
+    def accepted(self) -> FrameBatch:
+        """The frames that were delivered: no damaged, foreign or repeated ones."""
+        return self[self.columns["status"] == STATUS["accepted"]]
+
+    def data_zones(self) -> memoryview:
+        """The data zones of the accepted frames, one after the other."""
+        accepted = self.accepted
+        return accepted._cut(accepted.columns["zone_offset"], accepted.columns["zone_octets"])
+
+    def insert_zones(self) -> memoryview:
+        """The insert zones (AOS) of the accepted frames, one after the other."""
+        import numpy as np
+
+        accepted = self.accepted
+        channel, count = self._channel, len(accepted)
+        if channel.frame_type == "TM" or not channel.insert_zone_octets:
+            return memoryview(b"")
+        start = 8 if channel.header_error_control else 6
+        return accepted._cut(np.full(count, start), np.full(count, channel.insert_zone_octets))
+
+    def secondary_headers(self) -> memoryview:
+        """The secondary headers (TM) of the accepted frames that have one, one after the other."""
+        import numpy as np
+
+        if self._channel.frame_type == "AOS":
+            return memoryview(b"")
+        accepted = self.accepted
+        present = accepted[accepted.columns["zone_offset"] > 6]
+        return present._cut(np.full(len(present), 6), present.columns["zone_offset"] - np.uint32(6))
+
+    def operational_control_fields(self) -> tuple[FrameBatch, NDArray[np.uint32]]:
+        """The accepted frames that carry an OCF, and the OCFs as numbers of 32 bits."""
+        import numpy as np
+
+        accepted = self.accepted
+        present = accepted[accepted.columns["quality"] & QUALITY["operational_control_field"] != 0]
+        end = self._channel.frame_octets - (2 if self._channel.frame_error_control else 0)
+        octets = present._cut(np.full(len(present), end - 4), np.full(len(present), 4))
+        return present, np.frombuffer(octets, dtype=">u4").astype(np.uint32)
+
+    def _cut(self, offsets: NDArray[Any], lengths: NDArray[Any]) -> memoryview:
+        import numpy as np
+
+        rows = np.arange(len(self)) if self._rows is None else self._rows
+        starts = rows.astype(np.uint64) * np.uint64(self._channel.frame_octets) + offsets.astype(np.uint64)
+        return memoryview(_native.gather(self._octets, starts, lengths.astype(np.uint64)))
+
+    def _frame(self, number: int) -> TmTransferFrame | AosTransferFrame:
+        """One frame as an object, whatever its damage; raises DecodeError where its headers cannot be read."""
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"frame {number} of {len(self)}")
+        number %= len(self)
+        row = number if self._rows is None else int(self._rows[number])
+        size = self._channel.frame_octets
+        octets = bytes(memoryview(self._octets)[row * size : (row + 1) * size])
+        ids = (int(self.columns[name][number]) for name in ("spacecraft_id", "virtual_channel_id"))
+        return _decode(octets, self._channel, *self._channel.find(*ids))
+
+
+def _decode(
+    octets: bytes, channel: PhysicalChannel, master_channel: MasterChannel, virtual_channel: VirtualChannel
+) -> TmTransferFrame | AosTransferFrame:
+    """A frame object by the managed parameters of its channel; a check that fails is no obstacle."""
+    if channel.frame_type == "TM":
+        from ccsds.frames.tm import TmTransferFrame
+
+        return TmTransferFrame.decode(
+            octets,
+            frame_error_control_present=channel.frame_error_control,
+            secondary_header_octets=virtual_channel.secondary_header_octets,
+            check=False,
+        )
+    from ccsds.frames.aos import AosTransferFrame
+
+    return AosTransferFrame.decode(
+        octets,
+        frame_error_control_present=channel.frame_error_control,
+        frame_header_error_control_present=channel.header_error_control is not None,
+        operational_control_field_present=virtual_channel.has_operational_control_field(master_channel),
+        insert_zone_octets=channel.insert_zone_octets,
+        issue=channel.issue,
+        check=False,
+    )

@@ -1,0 +1,255 @@
+"""The receiving chain: octets in, frames and packets out, and an account.  Source: CCSDS 130.0-G-3 section 4."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
+
+from ccsds import _native
+from ccsds.errors import ConfigurationError, ProtocolError
+from ccsds.layout import Octets
+from ccsds.link.account import Account, account_from_rows
+from ccsds.link.frame_batch import FrameBatch
+from ccsds.link.managed_parameters import MasterChannel, Mission, PhysicalChannel, VirtualChannel
+from ccsds.link.missions import load_mission
+from ccsds.link.packet_batch import PacketBatch
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Batch", "Receiver", "Reception", "receive"]
+
+PIECE_OCTETS = 1 << 20
+UNKNOWN_TIME = -1
+PACKET_FILE_CHANNEL = VirtualChannel(virtual_channel_id=0)
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """What one feed gave.  Owns its memory.
+
+    packets: in order of completion.  frames: in order of reception; None for a stream of packets without frames.
+    """
+
+    packets: PacketBatch
+    frames: FrameBatch | None
+
+
+class Reception(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole reception: all packets, all frames (None for a packet file), and the account."""
+
+    packets: PacketBatch
+    frames: FrameBatch | None
+    account: Account
+
+
+class Receiver:
+    """One physical channel at work.  Takes pieces of any size; the split changes nothing.
+
+    Args:   mission: a mission or physical channel, the name of a profile, or the path of a TOML file.  A mission
+                without a physical channel is a stream of packets, one after the other.
+            deliver_idle_packets: idle packets come out too; they are counted in any case.
+            digest: the account holds SHA-256 digests of the packets of each virtual channel.
+    Raises: ConfigurationError: the parameters contradict each other.
+    """
+
+    def __init__(
+        self,
+        mission: Mission | PhysicalChannel | str | Path,
+        *,
+        deliver_idle_packets: bool = False,
+        digest: bool = False,
+    ) -> None:
+        if isinstance(mission, str | Path):
+            mission = load_mission(mission)
+        channel = mission.physical_channel if isinstance(mission, Mission) else mission
+        self._channel = channel
+        self._finished = False
+        self._chain: _native.ReceivingChain | _native.PacketStream
+        if channel is None:
+            items = _virtual_channel_items(PACKET_FILE_CHANNEL, False)
+            self._chain = _native.PacketStream(items, deliver_idle_packets, digest)
+            return
+        try:
+            self._chain = _native.ReceivingChain(_physical_channel_items(channel, deliver_idle_packets, digest))
+        except ValueError as error:
+            raise ConfigurationError(f"physical_channel: {error}") from None
+
+    @property
+    def channel(self) -> PhysicalChannel | None:
+        """The managed parameters in force; None for a stream of packets."""
+        return self._channel
+
+    def feed(self, octets: Octets, *, reception_time_ns: int | None = None) -> Batch:
+        """Take in octets, received at `reception_time_ns` (of their first octet)."""
+        self._require_open()
+        time_ns = UNKNOWN_TIME if reception_time_ns is None else reception_time_ns
+        return self._batch(self._chain.feed(octets, time_ns))
+
+    def feed_bits(self, bits: Octets | NDArray[np.uint8], *, reception_time_ns: int | None = None) -> Batch:
+        """Take in bits, one per octet (0 or 1), for instance from a demodulator.
+
+        Raises: ConfigurationError: the channel has no marker that bits could be cut by.
+        """
+        self._require_open()
+        time_ns = UNKNOWN_TIME if reception_time_ns is None else reception_time_ns
+        if isinstance(self._chain, _native.PacketStream):
+            raise ConfigurationError("bits need a synchronisation marker to be cut by; this mission has packets only")
+        try:
+            return self._batch(self._chain.feed_bits(bits, time_ns))
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from None
+
+    def feed_records(
+        self, octets: Octets, offsets: NDArray[np.uint64], reception_times_ns: NDArray[np.int64]
+    ) -> Batch:
+        """Take in frames (or codeblocks) that are cut already, for instance datagrams, without markers.
+
+        Args: offsets: record i is octets[offsets[i]:offsets[i + 1]].  A record of a wrong length is counted.
+        """
+        self._require_open()
+        if isinstance(self._chain, _native.PacketStream):
+            return self.feed(memoryview(octets)[int(offsets[0]) : int(offsets[-1])])
+        return self._batch(self._chain.feed_records(octets, offsets, reception_times_ns))
+
+    def finish(self) -> Batch:
+        """The stream ends: decide what is left, end the packets in progress.  Nothing can be fed afterwards."""
+        self._require_open()
+        self._finished = True
+        return self._batch(self._chain.finish())
+
+    @property
+    def account(self) -> Account:
+        """What was counted so far."""
+        chain, channel = self._chain, self._channel
+        if isinstance(chain, _native.PacketStream) or channel is None:
+            assert isinstance(chain, _native.PacketStream)
+            return _packet_account(chain)
+        return account_from_rows(
+            chain.virtual_channels(),
+            {**chain.totals(), "unreadable_octets": 0},
+            master_channels=chain.master_channels(),
+            synchronization=chain.synchronization(),
+            aliasing=channel.frame_type == "TM",
+            warnings=channel.warnings(),
+        )
+
+    def _require_open(self) -> None:
+        if self._finished:
+            raise ProtocolError("this receiver is finished; make a new one for another stream")
+
+    def _batch(self, columns: _native.Columns) -> Batch:
+        frames, frame_octets, packets, packet_octets = columns
+        packet_columns = _arrays(packets)
+        start, length = packet_columns.pop("start"), packet_columns.pop("length")
+        return Batch(
+            packets=PacketBatch(packet_octets, start, length, packet_columns),
+            frames=FrameBatch(frame_octets, _arrays(frames), self._channel) if self._channel else None,
+        )
+
+
+def receive(
+    source: Octets | str | Path | IO[bytes],
+    mission: Mission | PhysicalChannel | str | Path,
+    *,
+    deliver_idle_packets: bool = False,
+    digest: bool = True,
+) -> Reception:
+    """Receive all of a recording: a file of CADUs, frames or packets as the mission profile says.
+
+    Args:   source: octets, the path of a file, or a file open for reading octets.
+            mission and the rest: as for `Receiver`.
+    Returns: everything in memory; for what does not fit, feed a `Receiver` piece by piece.
+    Raises: ConfigurationError: profile.  OSError: the file cannot be read.
+    """
+    receiver = Receiver(mission, deliver_idle_packets=deliver_idle_packets, digest=digest)
+    batches = [receiver.feed(piece) for piece in _pieces(source)]
+    batches.append(receiver.finish())
+    frames = [batch.frames for batch in batches if batch.frames is not None]
+    return Reception(
+        packets=PacketBatch.concatenate([batch.packets for batch in batches]),
+        frames=FrameBatch.concatenate(frames) if frames else None,
+        account=receiver.account,
+    )
+
+
+def _pieces(source: Octets | str | Path | IO[bytes]) -> Iterator[bytes]:
+    if isinstance(source, bytes | bytearray | memoryview):
+        yield bytes(source)
+        return
+    if isinstance(source, str | os.PathLike):
+        with open(source, "rb") as stream:
+            yield from _pieces(stream)
+        return
+    while piece := source.read(PIECE_OCTETS):
+        yield piece
+
+
+def _arrays(columns: Iterable[tuple[str, str, _native.Octets]]) -> dict[str, NDArray[Any]]:
+    import numpy as np
+
+    return {name: np.frombuffer(octets, dtype=letters) for name, letters, octets in columns}
+
+
+def _packet_account(stream: _native.PacketStream) -> Account:
+    """Of a packet file: one virtual channel without identifiers."""
+    octets, stopped = stream.trailing()
+    names = (
+        "records",
+        "wrong_length_records",
+        "foreign_frames",
+        "fecf_errors",
+        "header_error_control_errors",
+        "corrected_header_symbols",
+        "corrected_symbols",
+        "uncorrectable_codeblocks",
+        "uncorrectable_codewords",
+    )
+    totals = dict.fromkeys(names, 0)
+    totals["trailing_octets"] = octets
+    totals["unreadable_octets"] = octets if stopped else 0
+    return account_from_rows([stream.virtual_channel()], totals)
+
+
+def _virtual_channel_items(channel: VirtualChannel, operational_control_field: bool) -> dict[str, Any]:
+    items: dict[str, Any] = msgspec.structs.asdict(channel)
+    items["operational_control_field"] = operational_control_field
+    items["valid_packet_versions"] = list(channel.valid_packet_versions)
+    return items
+
+
+def _master_channel_items(master: MasterChannel) -> dict[str, Any]:
+    default = VirtualChannel(virtual_channel_id=0)
+    return {
+        "default": _virtual_channel_items(default, default.has_operational_control_field(master)),
+        "virtual_channels": {
+            channel.virtual_channel_id: _virtual_channel_items(channel, channel.has_operational_control_field(master))
+            for channel in master.virtual_channels
+        },
+    }
+
+
+def _physical_channel_items(channel: PhysicalChannel, deliver_idle_packets: bool, digest: bool) -> dict[str, Any]:
+    items: dict[str, Any] = msgspec.structs.asdict(channel)
+    items["master_channels"] = {
+        master.spacecraft_id: _master_channel_items(master) for master in channel.master_channels
+    }
+    items["any_master_channel"] = _master_channel_items(MasterChannel(spacecraft_id=0))
+    items["ten_bit_spacecraft_id"] = channel.ten_bit_spacecraft_id
+    items["deliver_idle_packets"] = deliver_idle_packets
+    items["digest"] = digest
+    if channel.reed_solomon is not None:
+        items["reed_solomon"] = msgspec.structs.asdict(channel.reed_solomon)
+    if channel.synchronization is not None:
+        marker = channel.synchronization.marker
+        items["synchronization"] = {
+            **msgspec.structs.asdict(channel.synchronization),
+            "tolerated_errors": channel.synchronization.tolerated_bit_errors,
+            "marker": int(marker, 16),
+            "marker_bits": 4 * len(marker),
+        }
+    return items
