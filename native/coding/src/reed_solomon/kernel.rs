@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use super::correction::{self, Errors, MAXIMUM_CHECK_SYMBOLS};
 use super::field::PRIMITIVE;
+#[cfg(target_arch = "x86_64")]
+use super::gfni;
 use super::remainder::{Points, Table};
 use super::{Basis, ErrorCorrection};
 
@@ -18,11 +20,13 @@ pub enum Variant {
     Portable,
     /// The portable kernel in 256-bit registers.
     Avx2,
+    /// Affine maps of 64 symbols per instruction.
+    Avx512Gfni,
 }
 
 impl Variant {
     /// All of them, the slowest first.
-    pub const ALL: [Variant; 2] = [Variant::Portable, Variant::Avx2];
+    pub const ALL: [Variant; 3] = [Variant::Portable, Variant::Avx2, Variant::Avx512Gfni];
 
     /// Whether this processor has the instructions.
     pub fn is_available(self) -> bool {
@@ -30,6 +34,8 @@ impl Variant {
             Variant::Portable => true,
             #[cfg(target_arch = "x86_64")]
             Variant::Avx2 => is_x86_feature_detected!("avx2"),
+            #[cfg(target_arch = "x86_64")]
+            Variant::Avx512Gfni => Variant::Avx2.is_available() && gfni::is_available(),
             #[cfg(not(target_arch = "x86_64"))]
             _ => false,
         }
@@ -46,6 +52,8 @@ pub(crate) struct Tables {
     basis: Basis,
     rows: Rows,
     roots: Points,
+    #[cfg(target_arch = "x86_64")]
+    gfni: gfni::Constants,
 }
 
 enum Rows {
@@ -67,6 +75,8 @@ impl Tables {
                 ErrorCorrection::E8 => Rows::E8(Table::new(error_correction, basis)),
             },
             roots: Points::new(|lane| (error_correction.first_root() + lane) * PRIMITIVE),
+            #[cfg(target_arch = "x86_64")]
+            gfni: gfni::Constants::new(error_correction, basis),
         }
     }
 
@@ -155,6 +165,7 @@ impl Kernel {
         match self.variant {
             Variant::Portable => self.tables.encode(frame, depth, check_symbols),
             Variant::Avx2 => simd::encode(self.tables, frame, depth, check_symbols),
+            Variant::Avx512Gfni => gfni::encode(&self.tables.gfni, frame, depth, check_symbols),
         }
     }
 
@@ -163,6 +174,7 @@ impl Kernel {
         match self.variant {
             Variant::Portable => self.tables.check(block, depth, syndromes),
             Variant::Avx2 => simd::check(self.tables, block, depth, syndromes),
+            Variant::Avx512Gfni => gfni::check(&self.tables.gfni, block, depth, syndromes),
         }
     }
 

@@ -6,6 +6,9 @@
 
 mod correction;
 mod field;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod gfni;
 mod kernel;
 mod remainder;
 
