@@ -8,7 +8,7 @@ import msgspec
 
 from ccsds.errors import EncodeError
 
-__all__ = ["Unit", "maker", "require_octets"]
+__all__ = ["Unit", "maker", "require_octets", "write_into"]
 
 _make_struct: Any = msgspec.StructMeta.__call__
 
@@ -63,3 +63,11 @@ def require_octets(unit: str, name: str, value: object) -> None:
     """Raise EncodeError unless `value` is bytes: a unit owns octets that nobody else can change."""
     if type(value) is not bytes:
         raise EncodeError(f"{unit}: {name} must be bytes, not {type(value).__name__}")
+
+
+def write_into(unit: str, octets: bytes, out: bytearray | memoryview) -> int:
+    """Write an encoded unit at the start of `out`; return its octets.  Raises EncodeError where `out` is too short."""
+    if len(out) < len(octets):
+        raise EncodeError(f"{unit}: {len(octets)} octets do not fit into {len(out)}")
+    out[: len(octets)] = octets
+    return len(octets)

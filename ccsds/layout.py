@@ -40,7 +40,15 @@ class Layout:
           fields: in the order in which they are transmitted.
     """
 
-    __slots__ = ("_bit_offsets", "_pack", "_unpack", "document", "fields", "name", "names", "octets")
+    __slots__ = ("_bit_offsets", "document", "fields", "name", "names", "octets", "pack_values", "values")
+
+    values: Callable[..., tuple[int, ...]]
+    """values(octets, at=0): the fields of the header that starts at octet `at`, in order.
+
+    Raises: TruncatedError: the header does not fit into what is left.
+    """
+    pack_values: Callable[..., bytes]
+    """pack_values(*values): the octets of a header whose fields are given in order; raises EncodeError as `pack`."""
 
     def __init__(self, name: str, document: str, *fields: Field) -> None:
         bits = sum(field.bits for field in fields)
@@ -58,8 +66,8 @@ class Layout:
             offsets[field.name] = at
             at += field.bits
         self._bit_offsets = offsets
-        self._unpack = _generate_unpack(self)
-        self._pack = _generate_pack(self)
+        self.values = _generate_unpack(self)
+        self.pack_values = _generate_pack(self)
 
     def __iter__(self) -> Iterator[Field]:
         return iter(self.fields)
@@ -78,16 +86,6 @@ class Layout:
         """Document and clause of one field, as errors and tables cite it."""
         return f"{self.document} §{self[name].clause}"
 
-    def values(self, octets: Octets, at: int = 0) -> tuple[int, ...]:
-        """The fields of the header that starts at octet `at`, in order.
-
-        Raises: TruncatedError: the header does not fit into what is left.
-        """
-        try:
-            return self._unpack(octets, at)
-        except struct.error:
-            raise self.truncated(max(len(octets) - at, 0)) from None
-
     def unpack(self, octets: Octets, at: int = 0) -> dict[str, int]:
         """The same as `values`, by name."""
         return dict(zip(self.names, self.values(octets, at), strict=True))
@@ -99,22 +97,22 @@ class Layout:
         """
         return self.pack_values(*[values[name] for name in self.names])
 
-    def pack_values(self, *values: int) -> bytes:
-        """The octets of a header whose fields are given in order; raises EncodeError as `pack`."""
-        packed = self._pack(*values)
-        if packed is None:
-            self.check(dict(zip(self.names, values, strict=True)))
-            raise EncodeError(f"{self.name}: fields must be integers, not {values!r}")
-        return packed
-
     def check(self, values: Mapping[str, int]) -> None:
         """Raise EncodeError, naming field, limit and clause, when a value does not fit."""
         for field in self.fields:
             value = values.get(field.name, 0)
-            if not 0 <= value <= field.maximum:
+            if not isinstance(value, int) or not 0 <= value <= field.maximum:
                 raise EncodeError(
-                    f"{self.name}: {field.name} is {value}, not 0 to {field.maximum} [{self.clause(field.name)}]"
+                    f"{self.name}: {field.name} is {value!r}, not 0 to {field.maximum} [{self.clause(field.name)}]"
                 )
+
+    def _refusal(self, *values: int) -> EncodeError:
+        """The error for values of which at least one does not fit."""
+        try:
+            self.check(dict(zip(self.names, values, strict=True)))
+        except EncodeError as error:
+            return error
+        return EncodeError(f"{self.name}: fields must be integers, not {values!r}")
 
     def truncated(self, octets_given: int) -> TruncatedError:
         """The error for a header of which only `octets_given` octets are there."""
@@ -168,7 +166,8 @@ def _cut(word: str, octets: int, shift: int, mask: int, layout: Layout) -> str:
     return shifted if mask.bit_length() + shift == bits else f"{shifted} & {mask}"
 
 
-def _generate_unpack(layout: Layout) -> Callable[[Octets, int], tuple[int, ...]]:
+def _generate_unpack(layout: Layout) -> Callable[..., tuple[int, ...]]:
+    """The `values` of a layout: one call, as every decoder pays for it."""
     words = _cover(layout)
     names = [f"w{number}" for number in range(len(words))]
     cuts = ", ".join(
@@ -178,18 +177,26 @@ def _generate_unpack(layout: Layout) -> Callable[[Octets, int], tuple[int, ...]]
     )
     if words[0][0]:
         reader = struct.Struct(">" + "".join(_UNITS[octets] for octets, _ in words)).unpack_from
-        source = f"def unpack(octets, at):\n    {', '.join(names)}, = reader(octets, at)\n    return ({cuts},)\n"
+        read = f"{', '.join(names)}, = reader(octets, at)"
     else:
         reader = struct.Struct(f"{layout.octets}s").unpack_from
-        source = f"def unpack(octets, at):\n    w0 = from_bytes(reader(octets, at)[0], 'big')\n    return ({cuts},)\n"
-    scope: dict[str, Callable[[Octets, int], tuple[int, ...]]] = {}
+        read = "w0 = from_bytes(reader(octets, at)[0], 'big')"
+    source = (
+        f"def values(octets, at=0):\n    try:\n        {read}\n"
+        f"    except error:\n        raise truncated(max(len(octets) - at, 0)) from None\n    return ({cuts},)\n"
+    )
+    scope: dict[str, Callable[..., tuple[int, ...]]] = {}
     # The source is made of field widths and our own names only.
-    exec(source, {"reader": reader, "from_bytes": int.from_bytes}, scope)
-    return scope["unpack"]
+    exec(
+        source,
+        {"reader": reader, "from_bytes": int.from_bytes, "error": struct.error, "truncated": layout.truncated},
+        scope,
+    )
+    return scope["values"]
 
 
-def _generate_pack(layout: Layout) -> Callable[..., bytes | None]:
-    """A function of the field values that gives the octets, or None where a value does not fit."""
+def _generate_pack(layout: Layout) -> Callable[..., bytes]:
+    """The `pack_values` of a layout."""
     words = _cover(layout)
     index = 0
     parts = []
@@ -207,7 +214,10 @@ def _generate_pack(layout: Layout) -> Callable[..., bytes | None]:
     else:
         writer = None
         result = f"({parts[0][1]}).to_bytes({layout.octets}, 'big')"
-    source = f"def pack({', '.join(names)}):\n    if {fits}:\n        return {result}\n    return None\n"
-    scope: dict[str, Callable[..., bytes | None]] = {}
-    exec(source, {"writer": writer}, scope)
-    return scope["pack"]
+    source = (
+        f"def pack_values({', '.join(names)}):\n    if {fits}:\n        return {result}\n"
+        f"    raise refusal({', '.join(names)})\n"
+    )
+    scope: dict[str, Callable[..., bytes]] = {}
+    exec(source, {"writer": writer, "refusal": layout._refusal}, scope)
+    return scope["pack_values"]

@@ -1,15 +1,23 @@
-"""Space Packet: codec of the whole packet.  Source: CCSDS 133.0-B-2, section 4.1."""
+"""Space Packet: codec of the whole packet, and the packets that only fill.  Source: CCSDS 133.0-B-2, section 4.1."""
 
 from __future__ import annotations
 
 from enum import IntEnum
 from typing import ClassVar, Self
 
-from ccsds._unit import Unit, maker, require_octets
+from ccsds._unit import Unit, maker, require_octets, write_into
 from ccsds.errors import DecodeError, EncodeError, FieldError, TruncatedError
 from ccsds.layout import Field, Layout, Octets
 
-__all__ = ["IDLE_APPLICATION_PROCESS_ID", "PRIMARY_HEADER", "PacketType", "SequenceFlags", "SpacePacket"]
+__all__ = [
+    "IDLE_APPLICATION_PROCESS_ID",
+    "MAXIMUM_OCTETS",
+    "MINIMUM_OCTETS",
+    "PRIMARY_HEADER",
+    "PacketType",
+    "SequenceFlags",
+    "SpacePacket",
+]
 
 DOCUMENT = "CCSDS 133.0-B-2"
 PRIMARY_HEADER = Layout(
@@ -26,6 +34,8 @@ PRIMARY_HEADER = Layout(
 UNIT = "space packet"
 IDLE_APPLICATION_PROCESS_ID = 0x7FF
 MAXIMUM_DATA_OCTETS = 1 << 16
+MINIMUM_OCTETS = PRIMARY_HEADER.octets + 1
+MAXIMUM_OCTETS = PRIMARY_HEADER.octets + MAXIMUM_DATA_OCTETS
 
 
 class PacketType(IntEnum):
@@ -91,6 +101,29 @@ class SpacePacket(Unit, frozen=True):
         if self.packet_version_number != 0:
             raise EncodeError(f"{UNIT}: packet_version_number is 0 [{PRIMARY_HEADER.clause('packet_version_number')}]")
         PRIMARY_HEADER.check({name: getattr(self, name) for name in PRIMARY_HEADER.names})
+        if self.is_idle and self.secondary_header_flag:
+            raise EncodeError(
+                f"{UNIT}: an idle packet has no secondary header [{PRIMARY_HEADER.clause('secondary_header_flag')}]"
+            )
+
+    @classmethod
+    def idle(cls, total_octets: int, *, fill: bytes = b"\xff", packet_sequence_count: int = 0) -> Self:
+        """An idle packet of `total_octets` octets, header included, filled with `fill` over and over.
+
+        Raises: EncodeError: fewer octets than 7 (one of data is the least), more than 65542, or no fill.
+        """
+        require_octets(UNIT, "fill", fill)
+        wanted = total_octets - PRIMARY_HEADER.octets
+        if not 1 <= wanted <= MAXIMUM_DATA_OCTETS or not fill:
+            raise EncodeError(
+                f"{UNIT}: an idle packet has {MINIMUM_OCTETS} to {MAXIMUM_OCTETS} octets and at least one octet of "
+                f"fill, not {total_octets} and {len(fill)} [{DOCUMENT} §4.1.3.3.4.4]"
+            )
+        return cls(
+            application_process_id=IDLE_APPLICATION_PROCESS_ID,
+            packet_data_field=(fill * -(-wanted // len(fill)))[:wanted],
+            packet_sequence_count=packet_sequence_count,
+        )
 
     @classmethod
     def decode(cls, octets: Octets) -> Self:
@@ -100,10 +133,10 @@ class SpacePacket(Unit, frozen=True):
                 FieldError: another packet version, or octets left over.
         """
         version, type_, flag, apid, flags, count, length = _header(octets, 0)
-        end = length + 7
-        if end != len(octets) or version:
-            raise _refusal(octets, version, end)
-        return _make(apid, bytes(octets[6:]), _PACKET_TYPES[type_], flag, _SEQUENCE_FLAGS[flags], count, 0)  # type: ignore[no-any-return]
+        if length + 7 != len(octets) or version:
+            raise _refusal(octets, version, length + 7)
+        data = octets[6:] if type(octets) is bytes else bytes(octets[6:])
+        return _make(apid, data, _PACKET_TYPES[type_], flag, _SEQUENCE_FLAGS[flags], count, 0)  # type: ignore[no-any-return]
 
     @classmethod
     def decode_from(cls, octets: Octets) -> tuple[Self, memoryview]:
@@ -137,11 +170,7 @@ class SpacePacket(Unit, frozen=True):
 
         Raises: EncodeError: `out` is too short.
         """
-        octets = self.encode()
-        if len(out) < len(octets):
-            raise EncodeError(f"{UNIT}: {len(octets)} octets do not fit into {len(out)}")
-        out[: len(octets)] = octets
-        return len(octets)
+        return write_into(UNIT, self.encode(), out)
 
 
 _make = maker(SpacePacket)
