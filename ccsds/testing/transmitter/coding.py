@@ -50,6 +50,7 @@ def _field_tables() -> tuple[list[int], list[int]]:
 
 
 ANTILOGARITHMS, LOGARITHMS = _field_tables()
+_POWERS = np.array(ANTILOGARITHMS[:255], dtype=np.uint8)
 
 
 def _multiply(a: int, b: int) -> int:
@@ -133,24 +134,17 @@ def is_correctable(errors: Mapping[int, int], correctable_symbols: int) -> bool:
     Args: errors: position in the codeword of 255 symbols (0 is sent first) to the error there, in the
           conventional basis.  The code is linear: what was sent does not matter.
     """
-    syndromes = []
-    for power in range(128 - correctable_symbols, 128 + correctable_symbols):
-        syndrome = 0
-        for position, error in errors.items():
-            if error:
-                syndrome ^= ANTILOGARITHMS[(LOGARITHMS[error] + ROOT_STEP * power * (254 - position)) % 255]
-        syndromes.append(syndrome)
-    locator, length = _shortest_register(syndromes)
+    places = np.array([position for position, error in errors.items() if error], dtype=np.int64)
+    logarithms = np.array([LOGARITHMS[error] for error in errors.values() if error], dtype=np.int64)
+    powers = np.arange(128 - correctable_symbols, 128 + correctable_symbols)
+    terms = _POWERS[(logarithms + ROOT_STEP * powers[:, None] * (254 - places)) % 255]
+    locator, length = _shortest_register(np.bitwise_xor.reduce(terms, axis=1).tolist())
     if length > correctable_symbols:
         return False
-    roots = 0
-    for exponent in range(255):
-        value = 0
-        for power, coefficient in enumerate(locator):
-            if coefficient:
-                value ^= ANTILOGARITHMS[(LOGARITHMS[coefficient] + exponent * power) % 255]
-        roots += value == 0
-    return roots == length
+    degrees = np.array([degree for degree, coefficient in enumerate(locator) if coefficient], dtype=np.int64)
+    logarithms = np.array([LOGARITHMS[coefficient] for coefficient in locator if coefficient], dtype=np.int64)
+    values = np.bitwise_xor.reduce(_POWERS[(logarithms + np.arange(255)[:, None] * degrees) % 255], axis=1)
+    return int(np.count_nonzero(values == 0)) == length
 
 
 def _shortest_register(syndromes: list[int]) -> tuple[list[int], int]:

@@ -19,6 +19,7 @@ NO_PACKET_START = 2047
 ONLY_IDLE_DATA = 2046
 CUC_EPOCH_NS = -378691200_000_000_000  # 1958-01-01, level 1 epoch of CUC; leap seconds are left out
 CUC_OCTETS = 7
+IDLE_OCTET = b"\xaa"
 ENCAPSULATION_HEADER_OCTETS = {0: 1, 1: 2, 2: 4, 4: 8}  # by octets of the length field
 
 
@@ -57,13 +58,6 @@ def _time_code(time_ns: int) -> bytes:
     return (since * (1 << 24) // 1_000_000_000 & (1 << 56) - 1).to_bytes(CUC_OCTETS, "big")
 
 
-def _idle_packet(random: Random) -> bytes:
-    if random.random() < 0.5:
-        return space_packet(IDLE_APPLICATION_PROCESS_ID, 0, bytes([0xAA]) * random.randint(1, 80))
-    length_octets = random.choice((0, 1, 2, 4))
-    return encapsulation_packet(0, length_octets, b"" if not length_octets else bytes(random.randint(0, 40)))
-
-
 class _Source:
     """Makes the packets of one virtual channel, with a sequence count for each APID."""
 
@@ -71,6 +65,17 @@ class _Source:
         self.traffic = traffic
         self.random = random
         self.counts = {each: random.randrange(16384) for each in traffic.application_process_ids}
+        self.idle_count = 0
+
+    def idle_space_packet(self, data_octets: int) -> bytes:
+        self.idle_count += 1
+        return space_packet(IDLE_APPLICATION_PROCESS_ID, self.idle_count, IDLE_OCTET * data_octets)
+
+    def idle_packet(self) -> bytes:
+        if self.random.random() < 0.5:
+            return self.idle_space_packet(self.random.randint(1, 80))
+        length_octets = self.random.choice((0, 1, 2, 4))
+        return encapsulation_packet(0, length_octets, bytes(self.random.randint(0, 40)) if length_octets else b"")
 
     def next_packet(self, time_ns: Callable[[], int]) -> bytes:
         traffic, random = self.traffic, self.random
@@ -104,10 +109,9 @@ def make_packet_stream(
         left = zone_octets - at % zone_octets
         choice = random.random()
         if choice < traffic.cut_idle_share and left >= 7:
-            announced = bytes([0xAA]) * (left + random.randint(1, 200))
-            stream += space_packet(IDLE_APPLICATION_PROCESS_ID, 0, announced)[:left]
+            stream += source.idle_space_packet(left + random.randint(1, 200))[:left]
         elif choice < traffic.cut_idle_share + traffic.idle_packet_share:
-            stream += _idle_packet(random)
+            stream += source.idle_packet()
         else:
             packet = source.next_packet(lambda at=at: zone_times_ns[at // zone_octets])  # type: ignore[misc]
             stream += packet
