@@ -1,10 +1,11 @@
 """Kernels in Rust.  Octets in: `bytes` is read in place, other buffers are copied first."""
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, final
 
 from typing_extensions import Buffer
 
+@final
 class Octets(Buffer):
     """Octets owned by Rust; read them through memoryview or numpy.frombuffer."""
 
@@ -18,6 +19,7 @@ Column: TypeAlias = tuple[str, str, Octets]
 Columns: TypeAlias = tuple[list[Column], Octets, list[Column], Octets]
 """Frame columns, frame octets, packet columns, packet octets."""
 
+@final
 class ReceivingChain:
     def __new__(cls, parameters: Mapping[str, Any]) -> ReceivingChain: ...
     def feed(self, octets: Buffer, reception_time_ns: int = -1) -> Columns: ...
@@ -29,6 +31,7 @@ class ReceivingChain:
     def virtual_channels(self) -> list[dict[str, Any]]: ...
     def master_channels(self) -> list[dict[str, int]]: ...
 
+@final
 class PacketStream:
     def __new__(cls, parameters: Mapping[str, Any], deliver_idle_packets: bool, digest: bool) -> PacketStream: ...
     def feed(self, octets: Buffer, reception_time_ns: int = -1) -> Columns: ...

@@ -22,6 +22,7 @@ __all__ = [
     "UsageProblem",
     "broken_pipe",
     "report",
+    "silence_output",
     "wants_traceback",
 ]
 
@@ -70,7 +71,7 @@ class ClosedPipeError(Exception):
 def report(error: BaseException, program: str) -> int:
     """Say on standard error, in one line, what went wrong; return the exit code for it."""
     if isinstance(error, ClosedPipeError):
-        _silence(sys.stdout)
+        silence_output()
         return DONE
     if isinstance(error, KeyboardInterrupt | click.Abort):
         _say("interrupted", program)
@@ -146,11 +147,18 @@ def _os_error(error: OSError) -> str:
 
 
 def _say(message: str, program: str) -> None:
+    if sys.stderr is None:  # closed by whoever started us
+        return
     line = " ".join(message.split())
     try:
         print(f"{program}: {line}", file=sys.stderr, flush=True)
-    except BrokenPipeError:  # nobody reads our complaints either
+    except OSError:  # nobody can read our complaints; the exit code says it all the same
         _silence(sys.stderr)
+
+
+def silence_output() -> None:
+    """Let go of what standard output still holds: it cannot be written."""
+    _silence(sys.stdout)
 
 
 def _silence(stream: object) -> None:

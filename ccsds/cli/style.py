@@ -168,10 +168,14 @@ class Group(Command, click.Group):
 
 
 def _flush() -> None:
+    if sys.stdout is None:  # closed by whoever started us
+        return
     try:
         sys.stdout.flush()
-    except BrokenPipeError as error:
-        raise problems.broken_pipe(error) from error
+    except OSError as error:
+        problem = problems.broken_pipe(error) if isinstance(error, BrokenPipeError) else error
+        problems.silence_output()
+        raise problem from None
 
 
 def _leave(error: BaseException, program: str) -> NoReturn:
@@ -209,7 +213,7 @@ def _make_console(*, stderr: bool) -> Console:
             raise  # noqa: PLE0704 (called while BrokenPipeError is handled; rich would end the program here)
 
     stream = sys.stderr if stderr else sys.stdout
-    terminal = stream.isatty()
+    terminal = stream is not None and stream.isatty()
     columns = os.environ.get("COLUMNS", "")
     width = None if terminal or columns.isdecimal() else COLUMNS_WITHOUT_TERMINAL
     plain = not terminal or bool(os.environ.get("NO_COLOR"))

@@ -129,6 +129,36 @@ def test_a_closed_pipe_is_silent() -> None:
         assert process.wait(60) == 0
 
 
+SMALL = (
+    "import click\n"
+    "from ccsds.cli.style import Command, console\n"
+    "@click.command(cls=Command)\n"
+    "@click.option('--bad', is_flag=True)\n"
+    "def small(bad):\n"
+    "    print('one')\n"
+    "    console().print('two')\n"
+    "    if bad: raise click.UsageError('no')\n"
+    "small.main(prog_name='small')\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "output", "error"),
+    [
+        (">/dev/full", 3, "", "small: no space left on device\n"),
+        (">&-", 0, "", ""),
+        ("--bad 2>&-", 2, "one\ntwo\n", ""),
+        ("--bad 2>/dev/full", 2, "one\ntwo\n", ""),
+        (">&- 2>&- --bad", 2, "", ""),
+    ],
+)
+def test_closed_and_full_standard_streams(redirection: str, code: int, output: str, error: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -c "$1" {redirection}', sys.executable, SMALL], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (code, output, error)
+
+
 def test_a_peer_that_hangs_up_is_not_a_closed_pipe() -> None:
     script = (
         "import click\n"
