@@ -26,7 +26,17 @@ __all__ = ["Batch", "Receiver", "Reception", "receive"]
 
 PIECE_OCTETS = 1 << 20
 UNKNOWN_TIME = -1
-PACKET_FILE_CHANNEL = VirtualChannel(virtual_channel_id=0)
+PACKET_FILE_CHANNEL = VirtualChannel(virtual_channel_id=0, maximum_packet_octets=1 << 24)
+PACKET_COLUMNS = (
+    "frame_index",
+    "reception_time_ns",
+    "spacecraft_id",
+    "virtual_channel_id",
+    "complete",
+    "corrected_symbols",
+    "lost_frames_before",
+)
+"""Columns that a receiver adds to those of the packet headers."""
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +50,12 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reception(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole reception: all packets, all frames (None for a packet file), and the account."""
+    """A whole reception: all packets, all frames (None for a packet file), and the account.
+
+    Columns of the packets beside those of their headers: frame_index (of the frame in which it starts),
+    reception_time_ns (of that frame, -1: unknown), spacecraft_id, virtual_channel_id, complete, corrected_symbols (in
+    its frames), lost_frames_before (of its channel, since the packet before it).
+    """
 
     packets: PacketBatch
     frames: FrameBatch | None
@@ -107,13 +122,17 @@ class Receiver:
     def feed_records(
         self, octets: Octets, offsets: NDArray[np.uint64], reception_times_ns: NDArray[np.int64]
     ) -> Batch:
-        """Take in frames (or codeblocks) that are cut already, for instance datagrams, without markers.
+        """Take in records as they were received, for instance datagrams, each with its time.
 
-        Args: offsets: record i is octets[offsets[i]:offsets[i + 1]].  A record of a wrong length is counted.
+        Of a channel without markers, a record is one frame (or codeblock); one of a wrong length is counted.  Of a
+        channel with markers, and of packets, records are pieces of the stream.
+
+        Args: offsets: record i is octets[offsets[i]:offsets[i + 1]].  reception_times_ns: -1 where unknown.
         """
         self._require_open()
         if isinstance(self._chain, _native.PacketStream):
-            return self.feed(memoryview(octets)[int(offsets[0]) : int(offsets[-1])])
+            time_ns = int(reception_times_ns[0]) if len(reception_times_ns) else None
+            return self.feed(memoryview(octets)[int(offsets[0]) : int(offsets[-1])], reception_time_ns=time_ns)
         return self._batch(self._chain.feed_records(octets, offsets, reception_times_ns))
 
     def finish(self) -> Batch:
@@ -145,9 +164,10 @@ class Receiver:
     def _batch(self, columns: _native.Columns) -> Batch:
         frames, frame_octets, packets, packet_octets = columns
         packet_columns = _arrays(packets)
-        start, length = packet_columns.pop("start"), packet_columns.pop("length")
+        starts = packet_columns.pop("start")
+        ends = starts + packet_columns.pop("length")
         return Batch(
-            packets=PacketBatch(packet_octets, start, length, packet_columns),
+            packets=PacketBatch(packet_octets, starts, ends, packet_columns),
             frames=FrameBatch(frame_octets, _arrays(frames), self._channel) if self._channel else None,
         )
 
@@ -171,7 +191,7 @@ def receive(
     batches.append(receiver.finish())
     frames = [batch.frames for batch in batches if batch.frames is not None]
     return Reception(
-        packets=PacketBatch.concatenate([batch.packets for batch in batches]),
+        packets=_concatenate([batch.packets for batch in batches]),
         frames=FrameBatch.concatenate(frames) if frames else None,
         account=receiver.account,
     )
@@ -187,6 +207,20 @@ def _pieces(source: Octets | str | Path | IO[bytes]) -> Iterator[bytes]:
         return
     while piece := source.read(PIECE_OCTETS):
         yield piece
+
+
+def _concatenate(batches: list[PacketBatch]) -> PacketBatch:
+    """Packets of one receiver, batch after batch."""
+    import numpy as np
+
+    shifts = np.cumsum([0, *(len(batch.octets) for batch in batches)], dtype=np.uint64)
+    shifted = list(zip(batches, shifts, strict=False))
+    return PacketBatch(
+        _native.concatenate([batch.octets for batch in batches]),
+        np.concatenate([batch.starts + shift for batch, shift in shifted]),
+        np.concatenate([batch.ends + shift for batch, shift in shifted]),
+        {name: np.concatenate([batch[name] for batch in batches]) for name in PACKET_COLUMNS},
+    )
 
 
 def _arrays(columns: Iterable[tuple[str, str, _native.Octets]]) -> dict[str, NDArray[Any]]:

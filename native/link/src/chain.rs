@@ -129,14 +129,7 @@ impl ReceivingChain {
     /// Take in octets of the stream, received at `time_ns` (-1: unknown).
     pub fn feed(&mut self, octets: &[u8], time_ns: i64) -> Batch {
         self.note_time(time_ns);
-        match self.synchronizer.take() {
-            Some(mut synchronizer) => {
-                synchronizer.feed(octets, &mut |block, source| self.synchronized(block, &source));
-                self.synchronizer = Some(synchronizer);
-            }
-            None => self.feed_records(octets),
-        }
-        self.octets_in += octets.len() as u64;
+        self.feed_stream(octets);
         std::mem::take(&mut self.batch)
     }
 
@@ -151,8 +144,13 @@ impl ReceivingChain {
         Ok(std::mem::take(&mut self.batch))
     }
 
-    /// Take in one record, a frame or codeblock without marker, as it was received.
+    /// Take in one record as it was received: a frame or codeblock, or where there are markers, a piece of the stream.
     pub fn feed_record(&mut self, record: &[u8], time_ns: i64) {
+        if self.synchronizer.is_some() {
+            self.note_time(time_ns);
+            self.feed_stream(record);
+            return;
+        }
         let bit_position = self.octets_in * 8;
         self.octets_in += record.len() as u64;
         if record.len() != self.parameters.block_octets() {
@@ -204,6 +202,17 @@ impl ReceivingChain {
     /// Accounts of the TM master channels, in order.
     pub fn master_accounts(&self) -> impl Iterator<Item = (u16, &MasterAccount)> {
         self.masters.iter().map(|(spacecraft, account)| (*spacecraft, account))
+    }
+
+    fn feed_stream(&mut self, octets: &[u8]) {
+        match self.synchronizer.take() {
+            Some(mut synchronizer) => {
+                synchronizer.feed(octets, &mut |block, source| self.synchronized(block, &source));
+                self.synchronizer = Some(synchronizer);
+            }
+            None => self.feed_records(octets),
+        }
+        self.octets_in += octets.len() as u64;
     }
 
     fn note_time(&mut self, time_ns: i64) {

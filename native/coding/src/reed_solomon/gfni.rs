@@ -7,9 +7,8 @@
 //! eight octets, at most seven points to a residue.
 
 use std::arch::x86_64::{
-    __m512i, _mm512_gf2p8affine_epi64_epi8, _mm512_loadu_si512, _mm512_or_si512,
-    _mm512_reduce_or_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_storeu_si512,
-    _mm512_xor_si512,
+    __m512i, _mm512_gf2p8affine_epi64_epi8, _mm512_loadu_si512, _mm512_or_si512, _mm512_reduce_or_epi64,
+    _mm512_set1_epi64, _mm512_setzero_si512, _mm512_storeu_si512, _mm512_xor_si512,
 };
 
 use super::correction::MAXIMUM_CHECK_SYMBOLS;
@@ -60,22 +59,18 @@ fn map(basis: Basis, constant: u8) -> u64 {
 
 impl Constants {
     pub(crate) fn new(error_correction: ErrorCorrection, basis: Basis) -> Self {
-        let (check_symbols, first_root) = (
-            error_correction.check_symbols(),
-            error_correction.first_root(),
-        );
+        let (check_symbols, first_root) = (error_correction.check_symbols(), error_correction.first_root());
         let mut places = [[0; WIDE]; RESIDUES];
         for (residue, places) in places.iter_mut().enumerate() {
             let mut last = 0;
-            let mut syndromes = (0..check_symbols as u8)
-                .filter(|k| (first_root + usize::from(*k)) % RESIDUES == residue);
+            let mut syndromes =
+                (0..check_symbols as u8).filter(|k| (first_root + usize::from(*k)) % RESIDUES == residue);
             for place in places {
                 last = syndromes.next().unwrap_or(last);
                 *place = last;
             }
         }
-        let points =
-            places.map(|places| places.map(|k| map(basis, beta(first_root + usize::from(k)))));
+        let points = places.map(|places| places.map(|k| map(basis, beta(first_root + usize::from(k)))));
         let mut parity = [[[0; WIDE]; MAXIMUM_CHECK_SYMBOLS / WIDE]; MAXIMUM_CHECK_SYMBOLS];
         for (k, maps) in parity.iter_mut().enumerate().take(check_symbols) {
             let symbols = interpolation(error_correction, k);
@@ -84,13 +79,7 @@ impl Constants {
             }
         }
         let fold = std::array::from_fn(|residue| map(basis, beta(ROWS * residue)));
-        Constants {
-            check_symbols,
-            fold,
-            points,
-            places,
-            parity,
-        }
+        Constants { check_symbols, fold, points, places, parity }
     }
 }
 
@@ -104,10 +93,7 @@ fn interpolation(error_correction: ErrorCorrection, k: usize) -> Vec<u8> {
     }
     quotient.pop(); // remainder zero
     let value = quotient.iter().fold(0, |sum, &c| multiply(sum, root) ^ c);
-    quotient
-        .iter()
-        .map(|&c| multiply(c, field::inverse(value)))
-        .collect()
+    quotient.iter().map(|&c| multiply(c, field::inverse(value))).collect()
 }
 
 /// Whether this processor has the instructions used here.
@@ -116,12 +102,7 @@ pub(crate) fn is_available() -> bool {
 }
 
 /// See `Kernel::check`.
-pub(crate) fn check(
-    constants: &Constants,
-    block: &[u8],
-    depth: usize,
-    syndromes: &mut Syndromes,
-) -> u8 {
+pub(crate) fn check(constants: &Constants, block: &[u8], depth: usize, syndromes: &mut Syndromes) -> u8 {
     let mut padded = [0; BLOCK];
     let end = ORDER * depth;
     padded[end - block.len()..end].copy_from_slice(block);
@@ -190,13 +171,9 @@ fn evaluate(constants: &Constants, block: &Block, depth: usize, syndromes: &mut 
             sums[residue] = _mm512_xor_si512(shifted, symbols);
         }
     }
-    let any = sums.iter().fold(_mm512_setzero_si512(), |any, sum| {
-        _mm512_or_si512(any, *sum)
-    });
+    let any = sums.iter().fold(_mm512_setzero_si512(), |any, sum| _mm512_or_si512(any, *sum));
     let any = _mm512_reduce_or_epi64(any).to_le_bytes();
-    let damaged = (0..depth).fold(0, |bits, codeword| {
-        bits | u8::from(any[codeword] != 0) << codeword
-    });
+    let damaged = (0..depth).fold(0, |bits, codeword| bits | u8::from(any[codeword] != 0) << codeword);
     if damaged != 0 {
         for (sum, places) in sums.iter().zip(&constants.places) {
             let mut octets = [0; REGISTER];
@@ -214,18 +191,14 @@ fn evaluate(constants: &Constants, block: &Block, depth: usize, syndromes: &mut 
 fn fold(constants: &Constants, block: &Block, depth: usize, residues: &mut [Residue; RESIDUES]) {
     let piece_octets = ROWS * depth;
     for at in (0..piece_octets).step_by(REGISTER) {
-        let pieces: [__m512i; RESIDUES] =
-            std::array::from_fn(|i| load(piece(block, i * piece_octets + at)));
+        let pieces: [__m512i; RESIDUES] = std::array::from_fn(|i| load(piece(block, i * piece_octets + at)));
         for (residue, map) in residues.iter_mut().zip(constants.fold) {
             let map = _mm512_set1_epi64(map.cast_signed());
             let mut sum = pieces[0];
             for piece in &pieces[1..] {
                 sum = _mm512_xor_si512(_mm512_gf2p8affine_epi64_epi8::<0>(sum, map), *piece);
             }
-            store(
-                residue[at..].first_chunk_mut().expect("a register of room"),
-                sum,
-            );
+            store(residue[at..].first_chunk_mut().expect("a register of room"), sum);
         }
     }
 }
@@ -234,11 +207,7 @@ fn fold(constants: &Constants, block: &Block, depth: usize, residues: &mut [Resi
 #[target_feature(enable = "avx512f,gfni")]
 fn interpolate(constants: &Constants, syndromes: &Syndromes) -> [[u8; 8]; MAXIMUM_CHECK_SYMBOLS] {
     let mut sums = [_mm512_setzero_si512(); MAXIMUM_CHECK_SYMBOLS / WIDE];
-    for (syndrome, maps) in syndromes
-        .iter()
-        .zip(&constants.parity)
-        .take(constants.check_symbols)
-    {
+    for (syndrome, maps) in syndromes.iter().zip(&constants.parity).take(constants.check_symbols) {
         let syndrome = broadcast(syndrome);
         for (sum, maps) in sums.iter_mut().zip(maps) {
             let term = _mm512_gf2p8affine_epi64_epi8::<0>(syndrome, load_maps(maps));
@@ -246,10 +215,7 @@ fn interpolate(constants: &Constants, syndromes: &Syndromes) -> [[u8; 8]; MAXIMU
         }
     }
     let mut symbols = [[0; 8]; MAXIMUM_CHECK_SYMBOLS];
-    for (sum, octets) in sums
-        .iter()
-        .zip(symbols.as_flattened_mut().as_chunks_mut().0)
-    {
+    for (sum, octets) in sums.iter().zip(symbols.as_flattened_mut().as_chunks_mut().0) {
         store(octets, *sum);
     }
     symbols
