@@ -1,6 +1,7 @@
 //! A capture brought in pieces: a file, standard input or memory, plain or gzip.
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
@@ -65,8 +66,11 @@ impl Reader {
     }
 
     /// Read standard input.
-    pub fn open_standard_input(limits: Limits) -> Self {
-        Self::new(Box::new(io::stdin()), limits)
+    pub fn open_standard_input(limits: Limits) -> Result<Self, CaptureError> {
+        // a descriptor of our own, unbuffered, so that polling it tells the truth
+        let descriptor = io::stdin().as_fd().try_clone_to_owned();
+        let descriptor = descriptor.map_err(|error| io_error(&error, 0))?;
+        Ok(Self::new(Box::new(File::from(descriptor)), limits))
     }
 
     /// Read `octets`.
@@ -105,6 +109,16 @@ impl Reader {
     /// Whether the last frame has been given.
     pub fn ended(&self) -> bool {
         self.at_end && self.failure.is_none() && self.start == self.end
+    }
+
+    /// Whether the source has no more octets.
+    pub fn at_end(&self) -> bool {
+        self.at_end
+    }
+
+    /// Whether the octets come through a decompressor.
+    pub fn compressed(&self) -> bool {
+        self.compressed
     }
 
     /// Octets of a last record that is not all there.

@@ -65,10 +65,10 @@ impl CaptureReader {
     }
 
     #[staticmethod]
-    fn open_standard_input(piece: usize, maximum: usize) -> Self {
-        Self(Mutex::new(Reader::open_standard_input(limits(
-            piece, maximum,
-        ))))
+    fn open_standard_input(py: Python<'_>, piece: usize, maximum: usize) -> PyResult<Self> {
+        let reader = Reader::open_standard_input(limits(piece, maximum));
+        let reader = reader.map_err(|error| raise(py, &error))?;
+        Ok(Self(Mutex::new(reader)))
     }
 
     #[staticmethod]
@@ -103,6 +103,8 @@ impl CaptureReader {
         let state = PyDict::new(py);
         let reader = self.reader_attached(py);
         state.set_item("ended", reader.ended())?;
+        state.set_item("at_end", reader.at_end())?;
+        state.set_item("compressed", reader.compressed())?;
         state.set_item("truncated", reader.truncated())?;
         state.set_item("truncated_octets", reader.truncated_octets())?;
         state.set_item("position", reader.position())?;
