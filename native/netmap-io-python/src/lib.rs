@@ -1,5 +1,16 @@
 //! `netmap_io._native`: converts, checks shapes and maps errors; the work is in the kernel crates.
+mod buffer;
+mod capture;
+mod payload;
+
 use pyo3::prelude::*;
 
 #[pymodule(name = "_native")]
-mod native {}
+mod native {
+    #[pymodule_export]
+    use crate::buffer::Column;
+    #[pymodule_export]
+    use crate::capture::{CaptureReader, CaptureWriter};
+    #[pymodule_export]
+    use crate::payload::{PayloadExtractor, udp_frames};
+}

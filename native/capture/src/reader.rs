@@ -1,0 +1,331 @@
+//! A capture brought in pieces: a file, standard input or memory, plain or gzip.
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::batch::Batch;
+use crate::catalogue::Catalogue;
+use crate::error::{CaptureError, Kind};
+use crate::pcap::{self, PcapWalker};
+use crate::pcapng::{self, PcapngWalker};
+
+const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
+const SNIFF_OCTETS: usize = 4;
+const COMPRESSED_OCTETS: usize = 64 << 10;
+
+/// How much is read at once, and how much a record may claim.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Octets asked for in one read, at least 1.
+    pub piece_octets: usize,
+    /// The longest block or record that is accepted.
+    pub maximum_block_octets: usize,
+}
+
+type Source = Box<dyn Read + Send>;
+
+enum Walker {
+    Pcap(PcapWalker),
+    Pcapng(PcapngWalker),
+}
+
+/// Frames out of a capture, a batch at a time.  Memory: about one piece or one record, and the catalogue.
+pub struct Reader {
+    source: Source,
+    limits: Limits,
+    walker: Option<Walker>,
+    catalogue: Catalogue,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    position: u64, // of buffer[start] in the uncompressed capture
+    frames_hint: usize,
+    at_end: bool,
+    compressed: bool,
+    truncated_octets: u64,
+    truncated_stream: bool,
+    failure: Option<CaptureError>,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader")
+            .field("position", &self.position)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// Read the file at `path`.
+    pub fn open_file(path: &Path, limits: Limits) -> Result<Self, CaptureError> {
+        let file = File::open(path).map_err(|error| io_error(&error, 0))?;
+        Ok(Self::new(Box::new(file), limits))
+    }
+
+    /// Read standard input.
+    pub fn open_standard_input(limits: Limits) -> Result<Self, CaptureError> {
+        // a descriptor of our own, unbuffered, so that polling it tells the truth
+        let descriptor = io::stdin().as_fd().try_clone_to_owned();
+        let descriptor = descriptor.map_err(|error| io_error(&error, 0))?;
+        Ok(Self::new(Box::new(File::from(descriptor)), limits))
+    }
+
+    /// Read `octets`.
+    pub fn open_memory(octets: Vec<u8>, limits: Limits) -> Self {
+        Self::new(Box::new(Cursor::new(octets)), limits)
+    }
+
+    fn new(source: Source, limits: Limits) -> Self {
+        let limits = Limits {
+            piece_octets: limits.piece_octets.max(1),
+            ..limits
+        };
+        Self {
+            source,
+            limits,
+            walker: None,
+            catalogue: Catalogue::default(),
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            position: 0,
+            frames_hint: 64,
+            at_end: false,
+            compressed: false,
+            truncated_octets: 0,
+            truncated_stream: false,
+            failure: None,
+        }
+    }
+
+    /// Everything that the capture said so far beside its frames.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// Whether the last frame has been given.
+    pub fn ended(&self) -> bool {
+        self.at_end && self.failure.is_none() && self.start == self.end
+    }
+
+    /// Whether the source has no more octets.
+    pub fn at_end(&self) -> bool {
+        self.at_end
+    }
+
+    /// Whether the octets come through a decompressor.
+    pub fn compressed(&self) -> bool {
+        self.compressed
+    }
+
+    /// Octets of a last record that is not all there.
+    pub fn truncated_octets(&self) -> u64 {
+        self.truncated_octets
+    }
+
+    /// Whether the capture stops short: within a record, or within its gzip stream.
+    pub fn truncated(&self) -> bool {
+        self.truncated_octets > 0 || self.truncated_stream
+    }
+
+    /// Octets of the uncompressed capture walked so far.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Up to `max_frames` frames, from at most one piece; reads at most `maximum_reads` times to get one.
+    ///
+    /// An empty batch means that the capture has ended, or that the reads did not bring a whole record.
+    /// With `max_frames` 0 it reads on to the first frame and leaves it.
+    pub fn next_batch(
+        &mut self,
+        max_frames: usize,
+        maximum_reads: usize,
+    ) -> Result<Batch, CaptureError> {
+        let mut batch = Batch::with_capacity(0, 0);
+        for reads in 0.. {
+            let stuck = self.walk(max_frames, &mut batch);
+            if !batch.is_empty() {
+                self.frames_hint = batch.len();
+                break;
+            }
+            if let Some(error) = &self.failure {
+                return Err(error.clone());
+            }
+            if !stuck || self.at_end || reads >= maximum_reads {
+                break;
+            }
+            self.fill()?;
+        }
+        self.settle(&mut batch)?;
+        Ok(batch)
+    }
+
+    /// Walk what is buffered; whether more octets are needed to go on.
+    fn walk(&mut self, max_frames: usize, batch: &mut Batch) -> bool {
+        if self.walker.is_none() {
+            self.walker = self.recognise();
+        }
+        let Some(walker) = self.walker.as_mut().filter(|_| self.failure.is_none()) else {
+            return true;
+        };
+        let piece = &self.buffer[self.start..self.end];
+        if batch.offsets.capacity() < 2 && max_frames > 0 && piece.len() >= 16 {
+            let frames = self.frames_hint.min(max_frames).min(piece.len() / 16);
+            let octets = piece.len().min(max_frames.saturating_mul(2048));
+            *batch = Batch::with_capacity(frames + frames / 8, octets);
+        }
+        let (octets, failure) = match walker {
+            Walker::Pcap(walker) => walker.walk(piece, self.position, max_frames, batch),
+            Walker::Pcapng(walker) => {
+                walker.walk(piece, self.position, max_frames, batch, &mut self.catalogue)
+            }
+        };
+        self.failure = failure;
+        self.start += octets;
+        self.position += octets as u64;
+        max_frames > 0 || !self.frame_waits()
+    }
+
+    /// Whether a whole frame is buffered; asked only while priming.
+    fn frame_waits(&mut self) -> bool {
+        match &mut self.walker {
+            Some(Walker::Pcap(_)) => true, // the file header was all that priming wanted
+            Some(Walker::Pcapng(_)) => {
+                !self.catalogue.interfaces.is_empty() && self.end > self.start + 7
+            }
+            None => false,
+        }
+    }
+
+    /// At the end: what is left is a record cut short, or no capture at all.
+    fn settle(&mut self, batch: &mut Batch) -> Result<(), CaptureError> {
+        if !self.at_end || !batch.is_empty() || self.failure.is_some() {
+            return Ok(());
+        }
+        if self.walker.is_none() || self.catalogue.sections.is_empty() {
+            let octets = self.end - self.start;
+            let message = match octets {
+                0 => "it is empty".to_owned(),
+                _ => format!("it ends after {octets} octets, within its first header"),
+            };
+            let error = CaptureError::new(Kind::NotACapture, 0, message);
+            self.failure = Some(error.clone());
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Declare the octets that are left a truncated record.  To be called when `next_batch` gave nothing.
+    pub fn finish(&mut self) {
+        if self.at_end && self.failure.is_none() && self.end > self.start {
+            self.truncated_octets = (self.end - self.start) as u64;
+            self.start = self.end;
+        }
+    }
+
+    fn recognise(&mut self) -> Option<Walker> {
+        let piece = &self.buffer[self.start..self.end];
+        if piece.len() < SNIFF_OCTETS {
+            return None;
+        }
+        let maximum = self.limits.maximum_block_octets;
+        if pcapng::is_section_header(piece) {
+            return Some(Walker::Pcapng(PcapngWalker::new(maximum)));
+        }
+        let Some(big_endian) = pcap::byte_order(piece) else {
+            let start: Vec<String> = piece[..SNIFF_OCTETS]
+                .iter()
+                .map(|octet| format!("{octet:02x}"))
+                .collect();
+            let message = format!(
+                "it begins with {}, which neither pcap nor pcapng does",
+                start.join(" ")
+            );
+            self.failure = Some(CaptureError::new(Kind::NotACapture, 0, message));
+            return None;
+        };
+        if piece.len() < pcap::HEADER_OCTETS {
+            return None;
+        }
+        match PcapWalker::open(piece, big_endian, maximum, &mut self.catalogue) {
+            Ok(walker) => {
+                self.start += pcap::HEADER_OCTETS;
+                self.position += pcap::HEADER_OCTETS as u64;
+                Some(Walker::Pcap(walker))
+            }
+            Err(error) => {
+                self.failure = Some(error);
+                None
+            }
+        }
+    }
+
+    /// One read.  The buffer grows only when it is full of octets that are there.
+    fn fill(&mut self) -> Result<(), CaptureError> {
+        self.buffer.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        let wanted = self.end + self.limits.piece_octets;
+        if self.buffer.len() < wanted {
+            self.buffer.resize(wanted, 0);
+        }
+        let upto = if self.walker.is_none() && !self.compressed && self.end < 2 {
+            2 - self.end // so that the compressed octets after the magic stay in the source
+        } else {
+            wanted - self.end
+        };
+        let result = self
+            .source
+            .read(&mut self.buffer[self.end..self.end + upto]);
+        match result {
+            Ok(0) => self.at_end = true,
+            Ok(octets) => self.end += octets,
+            Err(error) if self.compressed && error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.truncated_stream = true;
+                self.at_end = true;
+            }
+            Err(error) if self.compressed && is_bad_gzip(&error) => {
+                let position = self.position + self.end as u64;
+                let message = format!("the gzip stream is damaged ({error})");
+                // what was whole has been given by now: `fill` is only called when stuck
+                self.failure = Some(CaptureError::damaged(position, message));
+            }
+            Err(error) => return Err(io_error(&error, self.position)),
+        }
+        if self.walker.is_none() && !self.compressed && self.buffer[..self.end] == GZIP_MAGIC {
+            self.unpack();
+        }
+        Ok(())
+    }
+
+    /// The octets so far were the gzip magic: give them back and read through a decompressor.
+    fn unpack(&mut self) {
+        let source = std::mem::replace(&mut self.source, Box::new(io::empty()));
+        let packed = Cursor::new(GZIP_MAGIC).chain(source);
+        let packed = BufReader::with_capacity(COMPRESSED_OCTETS, packed);
+        self.source = Box::new(MultiGzDecoder::new(packed));
+        self.compressed = true;
+        self.end = 0;
+    }
+}
+
+fn is_bad_gzip(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
+    )
+}
+
+fn io_error(error: &io::Error, position: u64) -> CaptureError {
+    let kind = match error.kind() {
+        io::ErrorKind::Interrupted => Kind::Interrupted,
+        _ => Kind::Io,
+    };
+    let words = error.to_string();
+    let plain = words.split(" (os error").next().unwrap_or(&words);
+    CaptureError::new(kind, position, plain.to_lowercase())
+}
