@@ -1,5 +1,6 @@
 //! `ccsds._native`: converts, checks shapes and maps errors; the work is in the kernel crates.
 mod buffer;
+mod packets;
 
 use pyo3::prelude::*;
 
@@ -7,4 +8,8 @@ use pyo3::prelude::*;
 mod native {
     #[pymodule_export]
     use crate::buffer::Octets;
+    #[pymodule_export]
+    use crate::packets::{
+        Column, cut_columns, packet_columns, scan_packets, space_packet_header_fields,
+    };
 }
