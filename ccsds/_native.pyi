@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, TypeAlias, final
 
+import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import Buffer
 
 @final
@@ -14,9 +16,9 @@ class Octets(Buffer):
 
 # The receiving chain (native/ccsds-python/src/chain.rs); `ccsds.link.receiver` says what the parts mean.
 
-Column: TypeAlias = tuple[str, str, Octets]
+NamedColumn: TypeAlias = tuple[str, str, Octets]
 """Name, type in numpy's letters, octets."""
-Columns: TypeAlias = tuple[list[Column], Octets, list[Column], Octets]
+Columns: TypeAlias = tuple[list[NamedColumn], Octets, list[NamedColumn], Octets]
 """Frame columns, frame octets, packet columns, packet octets."""
 
 @final
@@ -43,3 +45,29 @@ def gather(octets: Octets, starts: Buffer, lengths: Buffer) -> Octets: ...
 def concatenate(pieces: list[Octets]) -> Octets: ...
 def header_tables() -> list[tuple[str, list[tuple[int, int]]]]: ...
 def frame_names() -> tuple[list[str], list[str]]: ...
+
+# Packets back to back (native/packets).
+
+class Column(Buffer):
+    """Values of one column, owned by Rust; read them through numpy.frombuffer."""
+
+    @property
+    def itemsize(self) -> int: ...
+    def __len__(self) -> int: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+def scan_packets(
+    octets: Buffer, *, encapsulation: bool, maximum_octets: int
+) -> tuple[Column, list[Column], int, tuple[str, int] | None]:
+    """Offsets (one more than packets), the seven header columns, octets needed for the next packet, why it stopped."""
+
+def packet_columns(octets: Buffer, starts: NDArray[np.uint64]) -> list[Column]:
+    """The seven header columns of the packets that begin at `starts`."""
+
+def cut_columns(
+    octets: Buffer, starts: NDArray[np.uint64], header_octets: int, fields: list[tuple[int, int]]
+) -> list[Column]:
+    """One column per (bit offset, bits) of the headers that begin at `starts`."""
+
+def space_packet_header_fields() -> list[tuple[str, int, int]]:
+    """The kernel's own table of the space packet header: (name, bit offset, bits)."""

@@ -121,7 +121,9 @@ class HexSource(Source):
             *lines, rest = rest.split(b"\n")
             yield from lines
             if len(rest) > 64 * PIECE_OCTETS:
-                raise InputProblem(f"{self.name}: a line of more than {len(rest)} characters is not hexadecimal records")
+                raise InputProblem(
+                    f"{self.name}: a line of more than {len(rest)} characters is not hexadecimal records"
+                )
             more = self._stream.read(PIECE_OCTETS)
             if not more:
                 yield rest

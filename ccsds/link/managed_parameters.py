@@ -163,7 +163,9 @@ class PhysicalChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fie
         for master in self.master_channels:
             for channel in master.virtual_channels:
                 if channel.virtual_channel_id > 7:
-                    raise ValueError(f"virtual_channel_id {channel.virtual_channel_id} is not 0 to 7 [132.0-B-3 §4.1.2.3]")
+                    raise ValueError(
+                        f"virtual_channel_id {channel.virtual_channel_id} is not 0 to 7 [132.0-B-3 §4.1.2.3]"
+                    )
                 if channel.service == "bitstream":
                     raise ValueError("service bitstream is for AOS frames only")
 

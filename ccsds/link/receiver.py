@@ -119,9 +119,7 @@ class Receiver:
         except ValueError as error:
             raise ConfigurationError(str(error)) from None
 
-    def feed_records(
-        self, octets: Octets, offsets: NDArray[np.uint64], reception_times_ns: NDArray[np.int64]
-    ) -> Batch:
+    def feed_records(self, octets: Octets, offsets: NDArray[np.uint64], reception_times_ns: NDArray[np.int64]) -> Batch:
         """Take in records as they were received, for instance datagrams, each with its time.
 
         Of a channel without markers, a record is one frame (or codeblock); one of a wrong length is counted.  Of a

@@ -60,8 +60,7 @@ impl Batch {
         self.offsets.push(self.octets.len() as u64);
         self.timestamps_ns.push(timestamp_ns);
         // a writer that claims fewer octets on the wire than it stored is not believed
-        self.original_lengths
-            .push(original_length.max(frame.len() as u32));
+        self.original_lengths.push(original_length.max(frame.len() as u32));
         self.interfaces.push(interface);
     }
 
@@ -92,8 +91,7 @@ pub struct Frames<'a> {
 impl<'a> Frames<'a> {
     /// Say what is wrong with the columns, if anything; all else here relies on it.
     pub fn check(&self) -> Result<(), &'static str> {
-        if self.offsets.len() != self.timestamps_ns.len() + 1
-            || self.original_lengths.len() != self.timestamps_ns.len()
+        if self.offsets.len() != self.timestamps_ns.len() + 1 || self.original_lengths.len() != self.timestamps_ns.len()
         {
             return Err("the columns differ in length");
         }

@@ -14,22 +14,15 @@ pub(crate) struct Clock {
 impl Clock {
     /// `resolution` as in if_tsresol: a negative power of ten, or of two with the top bit set.
     pub(crate) fn new(resolution: u8, offset_s: i64) -> Self {
-        let whole_ns =
-            (resolution <= 9 && offset_s == 0).then(|| 10u64.pow(9 - u32::from(resolution)));
-        Self {
-            resolution,
-            offset_s,
-            whole_ns,
-        }
+        let whole_ns = (resolution <= 9 && offset_s == 0).then(|| 10u64.pow(9 - u32::from(resolution)));
+        Self { resolution, offset_s, whole_ns }
     }
 
     /// Nanoseconds since 1970, or None where that is negative or more than an int64 holds.
     #[inline(always)]
     pub(crate) fn nanoseconds(&self, ticks: u64) -> Option<i64> {
         if let Some(each) = self.whole_ns {
-            return ticks
-                .checked_mul(each)
-                .and_then(|ns| i64::try_from(ns).ok());
+            return ticks.checked_mul(each).and_then(|ns| i64::try_from(ns).ok());
         }
         self.nanoseconds_slowly(ticks)
     }

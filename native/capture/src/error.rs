@@ -30,11 +30,7 @@ pub struct CaptureError {
 impl CaptureError {
     /// An error of `kind` at `octet_offset`.
     pub fn new(kind: Kind, octet_offset: u64, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            octet_offset,
-            message: message.into(),
-        }
+        Self { kind, octet_offset, message: message.into() }
     }
 
     pub(crate) fn damaged(octet_offset: u64, message: impl Into<String>) -> Self {

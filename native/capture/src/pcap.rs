@@ -39,18 +39,10 @@ impl PcapWalker {
         catalogue: &mut Catalogue,
     ) -> Result<Self, CaptureError> {
         let word = |at| {
-            if big_endian {
-                u32_of::<true>(header, at)
-            } else {
-                u32_of::<false>(header, at)
-            }
+            if big_endian { u32_of::<true>(header, at) } else { u32_of::<false>(header, at) }
         };
         let half = |at| {
-            if big_endian {
-                u16_of::<true>(header, at)
-            } else {
-                u16_of::<false>(header, at)
-            }
+            if big_endian { u16_of::<true>(header, at) } else { u16_of::<false>(header, at) }
         };
         let magic = word(0);
         let (major, minor) = (half(4), half(6));
@@ -62,12 +54,7 @@ impl PcapWalker {
             ));
         }
         catalogue.format = "pcap";
-        catalogue.sections.push(Section {
-            big_endian,
-            major,
-            minor,
-            options: Vec::new(),
-        });
+        catalogue.sections.push(Section { big_endian, major, minor, options: Vec::new() });
         catalogue.interfaces.push(Interface {
             link_type: (word(20) & 0xFFFF) as u16, // the upper bits tell of the frame check sequence
             snap_length: word(16),
@@ -113,18 +100,9 @@ impl PcapWalker {
             };
             let captured = u32_of::<BIG>(header, 8) as usize;
             if captured > self.maximum_octets {
-                let message = format!(
-                    "a record claims {captured} octets, more than the {} allowed",
-                    self.maximum_octets
-                );
-                return (
-                    at,
-                    Some(CaptureError::new(
-                        Kind::TooLong,
-                        position + at as u64,
-                        message,
-                    )),
-                );
+                let message =
+                    format!("a record claims {captured} octets, more than the {} allowed", self.maximum_octets);
+                return (at, Some(CaptureError::new(Kind::TooLong, position + at as u64, message)));
             }
             let end = self.record_header_octets + captured;
             if rest.len() < end {

@@ -48,12 +48,7 @@ enum Step {
 
 impl PcapngWalker {
     pub(crate) fn new(maximum_octets: usize) -> Self {
-        Self {
-            big_endian: false,
-            maximum_octets,
-            lines: Vec::new(),
-            first: 0,
-        }
+        Self { big_endian: false, maximum_octets, lines: Vec::new(), first: 0 }
     }
 
     /// Take the whole blocks off the front of `piece`; how many octets, and what stopped it.
@@ -160,16 +155,10 @@ impl PcapngWalker {
     #[cold]
     fn refuse_length(&self, total: usize, here: u64) -> CaptureError {
         if total > self.maximum_octets {
-            let message = format!(
-                "a block claims {total} octets, more than the {} allowed",
-                self.maximum_octets
-            );
+            let message = format!("a block claims {total} octets, more than the {} allowed", self.maximum_octets);
             return CaptureError::new(Kind::TooLong, here, message);
         }
-        CaptureError::damaged(
-            here,
-            format!("a block claims {total} octets, which is no multiple of 4 from 12 on"),
-        )
+        CaptureError::damaged(here, format!("a block claims {total} octets, which is no multiple of 4 from 12 on"))
     }
 
     #[inline(always)]
@@ -184,13 +173,10 @@ impl PcapngWalker {
             return Err(too_short("enhanced packet", block, here));
         };
         let interface = u32_of::<BIG>(header, 8);
-        let ticks =
-            u64::from(u32_of::<BIG>(header, 12)) << 32 | u64::from(u32_of::<BIG>(header, 16));
+        let ticks = u64::from(u32_of::<BIG>(header, 12)) << 32 | u64::from(u32_of::<BIG>(header, 16));
         let captured = u32_of::<BIG>(header, 20) as usize;
         let original = u32_of::<BIG>(header, 24);
-        self.frame::<BIG>(
-            block, here, interface, ticks, 28, captured, original, batch, catalogue,
-        )
+        self.frame::<BIG>(block, here, interface, ticks, 28, captured, original, batch, catalogue)
     }
 
     #[inline(always)]
@@ -211,10 +197,7 @@ impl PcapngWalker {
         if captured > room - start {
             return Err(CaptureError::damaged(
                 here,
-                format!(
-                    "a packet of {captured} octets in a block with room for {}",
-                    room - start
-                ),
+                format!("a packet of {captured} octets in a block with room for {}", room - start),
             ));
         }
         let line = self.line(interface, here)?;
@@ -234,10 +217,8 @@ impl PcapngWalker {
     #[inline(always)]
     fn line(&self, interface: u32, here: u64) -> Result<&Line, CaptureError> {
         self.lines.get(interface as usize).ok_or_else(|| {
-            let message = format!(
-                "interface {interface} is not described; the section has {} so far",
-                self.lines.len()
-            );
+            let message =
+                format!("interface {interface} is not described; the section has {} so far", self.lines.len());
             CaptureError::damaged(here, message)
         })
     }
@@ -262,12 +243,7 @@ impl PcapngWalker {
         Ok(Step::Other)
     }
 
-    fn section(
-        &mut self,
-        rest: &[u8],
-        here: u64,
-        catalogue: &mut Catalogue,
-    ) -> Result<usize, CaptureError> {
+    fn section(&mut self, rest: &[u8], here: u64, catalogue: &mut Catalogue) -> Result<usize, CaptureError> {
         let Some(header) = rest.first_chunk::<12>() else {
             return Ok(0);
         };
@@ -275,10 +251,7 @@ impl PcapngWalker {
         match (big == BYTE_ORDER_MAGIC, little == BYTE_ORDER_MAGIC) {
             (true, _) => self.section_ordered::<true>(rest, here, catalogue),
             (_, true) => self.section_ordered::<false>(rest, here, catalogue),
-            _ => Err(CaptureError::damaged(
-                here,
-                format!("a section header with byte-order magic {big:#010x}"),
-            )),
+            _ => Err(CaptureError::damaged(here, format!("a section header with byte-order magic {big:#010x}"))),
         }
     }
 
@@ -296,25 +269,14 @@ impl PcapngWalker {
         }
         let (major, minor) = (u16_of::<BIG>(block, 12), u16_of::<BIG>(block, 14));
         if major != 1 {
-            return Err(CaptureError::damaged(
-                here,
-                format!("pcapng version {major}.{minor} is not known; 1.x is"),
-            ));
+            return Err(CaptureError::damaged(here, format!("pcapng version {major}.{minor} is not known; 1.x is")));
         }
         catalogue.format = "pcapng";
         if !catalogue.keep(0) {
-            return Err(CaptureError::damaged(
-                here,
-                "too many sections and interfaces",
-            ));
+            return Err(CaptureError::damaged(here, "too many sections and interfaces"));
         }
         let options = options::<BIG>(&block[24..block.len() - 4], catalogue);
-        catalogue.sections.push(Section {
-            big_endian: BIG,
-            major,
-            minor,
-            options,
-        });
+        catalogue.sections.push(Section { big_endian: BIG, major, minor, options });
         self.big_endian = BIG;
         self.lines.clear();
         self.first = catalogue.interfaces.len() as u32;
@@ -331,10 +293,7 @@ impl PcapngWalker {
             return Err(too_short("interface description", block, here));
         }
         if !catalogue.keep(std::mem::size_of::<Interface>()) {
-            return Err(CaptureError::damaged(
-                here,
-                "too many sections and interfaces",
-            ));
+            return Err(CaptureError::damaged(here, "too many sections and interfaces"));
         }
         let mut resolution = 6;
         let mut offset_s = 0;
@@ -347,10 +306,7 @@ impl PcapngWalker {
         });
         let options = options::<BIG>(&block[16..block.len() - 4], catalogue);
         let snap_length = u32_of::<BIG>(block, 12);
-        self.lines.push(Line {
-            clock: Clock::new(resolution, offset_s),
-            snap_length,
-        });
+        self.lines.push(Line { clock: Clock::new(resolution, offset_s), snap_length });
         catalogue.interfaces.push(Interface {
             section: catalogue.sections.len() as u32 - 1,
             link_type: u16_of::<BIG>(block, 8),
@@ -364,12 +320,7 @@ impl PcapngWalker {
         Ok(())
     }
 
-    fn simple<const BIG: bool>(
-        &self,
-        block: &[u8],
-        here: u64,
-        batch: &mut Batch,
-    ) -> Result<Step, CaptureError> {
+    fn simple<const BIG: bool>(&self, block: &[u8], here: u64, batch: &mut Batch) -> Result<Step, CaptureError> {
         if block.len() < 16 {
             return Err(too_short("simple packet", block, here));
         }
@@ -405,9 +356,7 @@ impl PcapngWalker {
         let interface = u32::from(u16_of::<BIG>(block, 8));
         let (captured, original) = (u32_of::<BIG>(block, 20), u32_of::<BIG>(block, 24));
         let captured = captured as usize;
-        let step = self.frame::<BIG>(
-            block, here, interface, ticks, 28, captured, original, batch, catalogue,
-        )?;
+        let step = self.frame::<BIG>(block, here, interface, ticks, 28, captured, original, batch, catalogue)?;
         if drops != DROPS_UNKNOWN {
             catalogue.dropped_by_annotation += u64::from(drops);
         }
@@ -438,19 +387,12 @@ impl PcapngWalker {
 
 #[cold]
 fn too_short(what: &str, block: &[u8], here: u64) -> CaptureError {
-    CaptureError::damaged(
-        here,
-        format!("an {what} block of only {} octets", block.len()),
-    )
+    CaptureError::damaged(here, format!("an {what} block of only {} octets", block.len()))
 }
 
 fn u64_of<const BIG: bool>(value: &[u8]) -> u64 {
     let (first, second) = (u32_of::<BIG>(value, 0), u32_of::<BIG>(value, 4));
-    let (high, low) = if BIG {
-        (first, second)
-    } else {
-        (second, first)
-    };
+    let (high, low) = if BIG { (first, second) } else { (second, first) };
     u64::from(high) << 32 | u64::from(low)
 }
 

@@ -52,9 +52,7 @@ pub struct Reader {
 
 impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader")
-            .field("position", &self.position)
-            .finish_non_exhaustive()
+        f.debug_struct("Reader").field("position", &self.position).finish_non_exhaustive()
     }
 }
 
@@ -79,10 +77,7 @@ impl Reader {
     }
 
     fn new(source: Source, limits: Limits) -> Self {
-        let limits = Limits {
-            piece_octets: limits.piece_octets.max(1),
-            ..limits
-        };
+        let limits = Limits { piece_octets: limits.piece_octets.max(1), ..limits };
         Self {
             source,
             limits,
@@ -140,11 +135,7 @@ impl Reader {
     ///
     /// An empty batch means that the capture has ended, or that the reads did not bring a whole record.
     /// With `max_frames` 0 it reads on to the first frame and leaves it.
-    pub fn next_batch(
-        &mut self,
-        max_frames: usize,
-        maximum_reads: usize,
-    ) -> Result<Batch, CaptureError> {
+    pub fn next_batch(&mut self, max_frames: usize, maximum_reads: usize) -> Result<Batch, CaptureError> {
         let mut batch = Batch::with_capacity(0, 0);
         for reads in 0.. {
             let stuck = self.walk(max_frames, &mut batch);
@@ -180,9 +171,7 @@ impl Reader {
         }
         let (octets, failure) = match walker {
             Walker::Pcap(walker) => walker.walk(piece, self.position, max_frames, batch),
-            Walker::Pcapng(walker) => {
-                walker.walk(piece, self.position, max_frames, batch, &mut self.catalogue)
-            }
+            Walker::Pcapng(walker) => walker.walk(piece, self.position, max_frames, batch, &mut self.catalogue),
         };
         self.failure = failure;
         self.start += octets;
@@ -194,9 +183,7 @@ impl Reader {
     fn frame_waits(&mut self) -> bool {
         match &mut self.walker {
             Some(Walker::Pcap(_)) => true, // the file header was all that priming wanted
-            Some(Walker::Pcapng(_)) => {
-                !self.catalogue.interfaces.is_empty() && self.end > self.start + 7
-            }
+            Some(Walker::Pcapng(_)) => !self.catalogue.interfaces.is_empty() && self.end > self.start + 7,
             None => false,
         }
     }
@@ -237,14 +224,8 @@ impl Reader {
             return Some(Walker::Pcapng(PcapngWalker::new(maximum)));
         }
         let Some(big_endian) = pcap::byte_order(piece) else {
-            let start: Vec<String> = piece[..SNIFF_OCTETS]
-                .iter()
-                .map(|octet| format!("{octet:02x}"))
-                .collect();
-            let message = format!(
-                "it begins with {}, which neither pcap nor pcapng does",
-                start.join(" ")
-            );
+            let start: Vec<String> = piece[..SNIFF_OCTETS].iter().map(|octet| format!("{octet:02x}")).collect();
+            let message = format!("it begins with {}, which neither pcap nor pcapng does", start.join(" "));
             self.failure = Some(CaptureError::new(Kind::NotACapture, 0, message));
             return None;
         };
@@ -278,9 +259,7 @@ impl Reader {
         } else {
             wanted - self.end
         };
-        let result = self
-            .source
-            .read(&mut self.buffer[self.end..self.end + upto]);
+        let result = self.source.read(&mut self.buffer[self.end..self.end + upto]);
         match result {
             Ok(0) => self.at_end = true,
             Ok(octets) => self.end += octets,
@@ -314,10 +293,7 @@ impl Reader {
 }
 
 fn is_bad_gzip(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
-    )
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
 }
 
 fn io_error(error: &io::Error, position: u64) -> CaptureError {

@@ -3,8 +3,8 @@ use crate::batch::{Annotation, Frames};
 use crate::catalogue::RawOption;
 use crate::octets::padded;
 use crate::pcapng::{
-    BYTE_ORDER_MAGIC, ENHANCED_PACKET, INTERFACE_DESCRIPTION, INTERFACE_STATISTICS,
-    OPTION_RESOLUTION, SECTION_HEADER, SIMPLE_PACKET,
+    BYTE_ORDER_MAGIC, ENHANCED_PACKET, INTERFACE_DESCRIPTION, INTERFACE_STATISTICS, OPTION_RESOLUTION, SECTION_HEADER,
+    SIMPLE_PACKET,
 };
 
 /// Which of the two formats.
@@ -38,27 +38,18 @@ struct Out {
 
 impl Out {
     fn u16(&mut self, value: u16) {
-        let cell = if self.big_endian {
-            value.to_be_bytes()
-        } else {
-            value.to_le_bytes()
-        };
+        let cell = if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
         self.octets.extend_from_slice(&cell);
     }
 
     fn u32(&mut self, value: u32) {
-        let cell = if self.big_endian {
-            value.to_be_bytes()
-        } else {
-            value.to_le_bytes()
-        };
+        let cell = if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
         self.octets.extend_from_slice(&cell);
     }
 
     fn padded(&mut self, value: &[u8]) {
         self.octets.extend_from_slice(value);
-        self.octets
-            .extend_from_slice(&[0; 3][..padded(value.len()) - value.len()]);
+        self.octets.extend_from_slice(&[0; 3][..padded(value.len()) - value.len()]);
     }
 
     fn option(&mut self, code: u16, value: &[u8]) {
@@ -85,38 +76,26 @@ impl Out {
         body(self);
         let total = (self.octets.len() + 4 - start) as u32;
         self.u32(total);
-        let cell = if self.big_endian {
-            total.to_be_bytes()
-        } else {
-            total.to_le_bytes()
-        };
+        let cell = if self.big_endian { total.to_be_bytes() } else { total.to_le_bytes() };
         self.octets[start + 4..start + 8].copy_from_slice(&cell);
     }
 }
 
 fn pairs(options: &[RawOption]) -> impl Iterator<Item = (u16, &[u8])> {
-    options
-        .iter()
-        .map(|option| (option.code, option.value.as_slice()))
+    options.iter().map(|option| (option.code, option.value.as_slice()))
 }
 
 /// Say what is wrong with options, if anything: a value must be shorter than 64 KiB.
 pub fn check_options<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Result<(), String> {
     match values.find(|value| value.len() > usize::from(u16::MAX)) {
         None => Ok(()),
-        Some(value) => Err(format!(
-            "an option of {} octets is too long; 65535 fit",
-            value.len()
-        )),
+        Some(value) => Err(format!("an option of {} octets is too long; 65535 fit", value.len())),
     }
 }
 
 impl Style {
     fn out(&self, octets: usize) -> Out {
-        Out {
-            octets: Vec::with_capacity(octets),
-            big_endian: self.big_endian,
-        }
+        Out { octets: Vec::with_capacity(octets), big_endian: self.big_endian }
     }
 
     /// The octets before the first frame.  Options only go into pcapng.
@@ -124,20 +103,12 @@ impl Style {
         let mut out = self.out(256);
         match self.format {
             Format::Pcap => {
-                out.u32(if self.nanoseconds {
-                    0xA1B2_3C4D
-                } else {
-                    0xA1B2_C3D4
-                });
+                out.u32(if self.nanoseconds { 0xA1B2_3C4D } else { 0xA1B2_C3D4 });
                 out.u16(2);
                 out.u16(4);
                 out.u32(0);
                 out.u32(0);
-                out.u32(if self.snap_length == 0 {
-                    0x0004_0000
-                } else {
-                    self.snap_length
-                });
+                out.u32(if self.snap_length == 0 { 0x0004_0000 } else { self.snap_length });
                 out.u32(u32::from(self.link_type));
             }
             Format::Pcapng => {
@@ -163,11 +134,7 @@ impl Style {
     }
 
     /// The frames' records.  `annotations` are in order of their frames and go into pcapng only.
-    pub fn frames(
-        &self,
-        frames: &Frames<'_>,
-        annotations: &[Annotation],
-    ) -> Result<Vec<u8>, String> {
+    pub fn frames(&self, frames: &Frames<'_>, annotations: &[Annotation]) -> Result<Vec<u8>, String> {
         let mut out = self.out(frames.octets.len() + 40 * frames.len());
         let mut annotations = annotations.iter().peekable();
         for index in 0..frames.len() {
@@ -190,15 +157,11 @@ impl Style {
 
     fn record(&self, out: &mut Out, frame: &[u8], ns: i64, original: u32) -> Result<(), String> {
         let ns = ns.max(0); // the format cannot say "unknown"
-        let seconds = u32::try_from(ns / 1_000_000_000)
-            .map_err(|_| "pcap holds no time after 2106; pcapng does".to_owned())?;
+        let seconds =
+            u32::try_from(ns / 1_000_000_000).map_err(|_| "pcap holds no time after 2106; pcapng does".to_owned())?;
         let fraction = (ns % 1_000_000_000) as u32;
         out.u32(seconds);
-        out.u32(if self.nanoseconds {
-            fraction
-        } else {
-            fraction / 1000
-        });
+        out.u32(if self.nanoseconds { fraction } else { fraction / 1000 });
         out.u32(frame.len() as u32);
         out.u32(original);
         out.octets.extend_from_slice(frame);
@@ -206,8 +169,7 @@ impl Style {
     }
 
     fn packet(&self, out: &mut Out, frame: &[u8], ns: i64, original: u32, own: &[(u16, &[u8])]) {
-        let whole = original as usize == frame.len()
-            && (self.snap_length == 0 || original <= self.snap_length);
+        let whole = original as usize == frame.len() && (self.snap_length == 0 || original <= self.snap_length);
         if ns < 0 && whole && own.is_empty() {
             out.block(SIMPLE_PACKET, |out| {
                 out.u32(original);
@@ -234,11 +196,7 @@ impl Style {
         let cells: Vec<(u16, [u8; 8])> = counts
             .iter()
             .map(|(code, value)| {
-                let cell = if self.big_endian {
-                    value.to_be_bytes()
-                } else {
-                    value.to_le_bytes()
-                };
+                let cell = if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
                 (*code, cell)
             })
             .collect();

@@ -1,6 +1,7 @@
 //! `ccsds._native`: converts, checks shapes and maps errors; the work is in the kernel crates.
 mod buffer;
 mod chain;
+mod packets;
 
 use pyo3::prelude::*;
 
@@ -10,4 +11,5 @@ mod native {
     use crate::buffer::Octets;
     #[pymodule_export]
     use crate::chain::{PacketStream, ReceivingChain, concatenate, frame_names, gather, header_tables};
+    use crate::packets::{Column, cut_columns, packet_columns, scan_packets, space_packet_header_fields};
 }

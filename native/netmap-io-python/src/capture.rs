@@ -36,9 +36,7 @@ pub(crate) struct CaptureReader(Mutex<Reader>);
 impl CaptureReader {
     /// For the interpreter's own use: waits detached, returns attached.
     fn reader_attached(&self, py: Python<'_>) -> MutexGuard<'_, Reader> {
-        self.0
-            .lock_py_attached(py)
-            .unwrap_or_else(PoisonError::into_inner)
+        self.0.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
     }
 
     fn reader(&self) -> MutexGuard<'_, Reader> {
@@ -73,10 +71,7 @@ impl CaptureReader {
 
     #[staticmethod]
     fn open_memory(octets: Input<'_>, piece: usize, maximum: usize) -> Self {
-        Self(Mutex::new(Reader::open_memory(
-            octets.octets().to_vec(),
-            limits(piece, maximum),
-        )))
+        Self(Mutex::new(Reader::open_memory(octets.octets().to_vec(), limits(piece, maximum))))
     }
 
     fn next_batch<'py>(
@@ -137,10 +132,7 @@ impl CaptureReader {
         let interfaces = PyList::empty(py);
         for interface in &catalogue.interfaces {
             let statistics = match &interface.statistics {
-                Some(options) => Some((
-                    interface.statistics_timestamp_ns,
-                    options_to_python(py, options)?,
-                )),
+                Some(options) => Some((interface.statistics_timestamp_ns, options_to_python(py, options)?)),
                 None => None,
             };
             interfaces.append((
@@ -163,10 +155,7 @@ impl CaptureReader {
 }
 
 fn limits(piece_octets: usize, maximum_block_octets: usize) -> Limits {
-    Limits {
-        piece_octets,
-        maximum_block_octets,
-    }
+    Limits { piece_octets, maximum_block_octets }
 }
 
 /// Octets of a capture; writes nothing itself.
@@ -185,27 +174,13 @@ fn raw_options(options: Options) -> PyResult<Vec<RawOption>> {
 #[pymethods]
 impl CaptureWriter {
     #[new]
-    fn new(
-        pcapng: bool,
-        big_endian: bool,
-        nanoseconds: bool,
-        link_type: u16,
-        snap_length: u32,
-    ) -> Self {
+    fn new(pcapng: bool, big_endian: bool, nanoseconds: bool, link_type: u16, snap_length: u32) -> Self {
         let format = if pcapng { Format::Pcapng } else { Format::Pcap };
-        Self(Style {
-            format,
-            big_endian,
-            nanoseconds,
-            link_type,
-            snap_length,
-        })
+        Self(Style { format, big_endian, nanoseconds, link_type, snap_length })
     }
 
     fn header(&self, section: Options, interface: Options) -> PyResult<Column> {
-        let octets = self
-            .0
-            .header(&raw_options(section)?, &raw_options(interface)?);
+        let octets = self.0.header(&raw_options(section)?, &raw_options(interface)?);
         Ok(Column::of_octets(octets))
     }
 
@@ -217,10 +192,8 @@ impl CaptureWriter {
     ) -> PyResult<Column> {
         let values = annotations.iter().map(|(_, _, value)| value.as_slice());
         check_options(values).map_err(PyValueError::new_err)?;
-        let annotations: Vec<Annotation> = annotations
-            .into_iter()
-            .map(|(frame, code, value)| Annotation { frame, code, value })
-            .collect();
+        let annotations: Vec<Annotation> =
+            annotations.into_iter().map(|(frame, code, value)| Annotation { frame, code, value }).collect();
         let frames = columns.frames()?;
         let octets = py.detach(|| self.0.frames(&frames, &annotations));
         Ok(Column::of_octets(octets.map_err(PyValueError::new_err)?))

@@ -22,12 +22,7 @@ impl PayloadExtractor {
 #[pymethods]
 impl PayloadExtractor {
     #[new]
-    fn new(
-        protocol: &str,
-        port: Option<u16>,
-        offset: usize,
-        length: Option<usize>,
-    ) -> PyResult<Self> {
+    fn new(protocol: &str, port: Option<u16>, offset: usize, length: Option<usize>) -> PyResult<Self> {
         let protocol = match protocol {
             "auto" => Protocol::Auto,
             "udp" => Protocol::Udp,
@@ -36,12 +31,7 @@ impl PayloadExtractor {
             "raw" => Protocol::Raw,
             _ => return Err(PyValueError::new_err("protocol")),
         };
-        Ok(Self(Mutex::new(Extractor::new(Choice {
-            protocol,
-            port,
-            offset,
-            length,
-        }))))
+        Ok(Self(Mutex::new(Extractor::new(Choice { protocol, port, offset, length }))))
     }
 
     fn feed<'py>(
@@ -126,15 +116,7 @@ pub(crate) fn udp_frames<'py>(
     destination_port: u16,
     identification: u16,
 ) -> PyResult<Bound<'py, PyTuple>> {
-    let ends = Ends {
-        source_mac,
-        destination_mac,
-        source,
-        destination,
-        source_port,
-        destination_port,
-        identification,
-    };
+    let ends = Ends { source_mac, destination_mac, source, destination, source_port, destination_port, identification };
     let frames = columns.frames()?;
     let batch = py.detach(|| wrap(&frames, &ends)).map_err(|index| {
         PyValueError::new_err(format!(

@@ -125,11 +125,7 @@ impl Extractor {
 
     /// The account so far.
     pub fn counters(&self) -> Counters {
-        Counters {
-            fragments_lost: self.fragments.lost,
-            tcp: self.flows.counters,
-            ..self.counters
-        }
+        Counters { fragments_lost: self.fragments.lost, tcp: self.flows.counters, ..self.counters }
     }
 
     /// The TCP streams under way.
@@ -151,10 +147,7 @@ impl Extractor {
         for index in 0..frames.len() {
             self.counters.frames += 1;
             let frame = frames.frame(index);
-            let origin = Origin {
-                timestamp_ns: frames.timestamps_ns[index],
-                interface: interfaces[index],
-            };
+            let origin = Origin { timestamp_ns: frames.timestamps_ns[index], interface: interfaces[index] };
             let original = frames.original_lengths[index] as usize;
             let result = self.frame(frame, original, link_types[index], origin, &mut out);
             if let Err(skip) = result {
@@ -205,9 +198,7 @@ impl Extractor {
             LinkTrouble::Short if cut => Skip::Cut,
             LinkTrouble::Short => Skip::Malformed,
         })?;
-        let rest = frame
-            .get(start..)
-            .ok_or(if cut { Skip::Cut } else { Skip::Malformed })?;
+        let rest = frame.get(start..).ok_or(if cut { Skip::Cut } else { Skip::Malformed })?;
         match (choice, beneath) {
             (Protocol::Ethernet, _) | (Protocol::Auto, Beneath::Whole) => {
                 return self.give(rest, original - start, origin, out);
@@ -226,11 +217,7 @@ impl Extractor {
     }
 
     fn packet(&mut self, packet: &Packet<'_>, origin: Origin, out: &mut Batch) -> Result<(), Skip> {
-        let wanted = if self.choice.protocol == Protocol::Tcp {
-            TCP
-        } else {
-            UDP
-        };
+        let wanted = if self.choice.protocol == Protocol::Tcp { TCP } else { UDP };
         let Some(fragment) = packet.fragment else {
             if packet.protocol != wanted {
                 return Err(Skip::OtherProtocol);
@@ -242,68 +229,38 @@ impl Extractor {
         }
         self.counters.fragments += 1;
         let now = self.counters.frames;
-        let whole = self
-            .fragments
-            .add(packet, fragment, now)
-            .ok_or(Skip::Waiting)?;
+        let whole = self.fragments.add(packet, fragment, now).ok_or(Skip::Waiting)?;
         self.counters.datagrams_reassembled += 1;
         if packet.protocol != wanted {
             return Err(Skip::OtherProtocol);
         }
-        let packet = Packet {
-            data: &whole,
-            length: whole.len(),
-            fragment: None,
-            ..*packet
-        };
+        let packet = Packet { data: &whole, length: whole.len(), fragment: None, ..*packet };
         self.transport(&packet, origin, out)
     }
 
     #[inline]
-    fn transport(
-        &mut self,
-        packet: &Packet<'_>,
-        origin: Origin,
-        out: &mut Batch,
-    ) -> Result<(), Skip> {
+    fn transport(&mut self, packet: &Packet<'_>, origin: Origin, out: &mut Batch) -> Result<(), Skip> {
         let cut = packet.data.len() < packet.length;
         if packet.data.len() < 4 {
             return Err(if cut { Skip::Cut } else { Skip::Malformed });
         }
         let source_port = u16_of::<true>(packet.data, 0);
         let destination_port = u16_of::<true>(packet.data, 2);
-        if self
-            .choice
-            .port
-            .is_some_and(|port| port != source_port && port != destination_port)
-        {
+        if self.choice.port.is_some_and(|port| port != source_port && port != destination_port) {
             return Err(Skip::OtherPort);
         }
         if packet.protocol == UDP {
             return self.datagram(packet, origin, out);
         }
-        let key = FlowKey {
-            addresses: packet.addresses,
-            source_port,
-            destination_port,
-        };
+        let key = FlowKey { addresses: packet.addresses, source_port, destination_port };
         self.segment(packet, key, origin, out)
     }
 
     #[inline]
-    fn datagram(
-        &mut self,
-        packet: &Packet<'_>,
-        origin: Origin,
-        out: &mut Batch,
-    ) -> Result<(), Skip> {
+    fn datagram(&mut self, packet: &Packet<'_>, origin: Origin, out: &mut Batch) -> Result<(), Skip> {
         let data = packet.data;
         if data.len() < 8 {
-            return Err(if data.len() < packet.length {
-                Skip::Cut
-            } else {
-                Skip::Malformed
-            });
+            return Err(if data.len() < packet.length { Skip::Cut } else { Skip::Malformed });
         }
         let length = match usize::from(u16_of::<true>(data, 4)) {
             0 => packet.length, // longer than the field can say
@@ -318,13 +275,7 @@ impl Extractor {
         Ok(())
     }
 
-    fn segment(
-        &mut self,
-        packet: &Packet<'_>,
-        key: FlowKey,
-        origin: Origin,
-        out: &mut Batch,
-    ) -> Result<(), Skip> {
+    fn segment(&mut self, packet: &Packet<'_>, key: FlowKey, origin: Origin, out: &mut Batch) -> Result<(), Skip> {
         let cut = packet.data.len() < packet.length;
         let short = if cut { Skip::Cut } else { Skip::Malformed };
         let Some(header) = packet.data.first_chunk::<20>() else {
@@ -343,8 +294,7 @@ impl Extractor {
             timestamp_ns: origin.timestamp_ns,
         };
         let mut pieces = std::mem::take(&mut self.pieces);
-        self.flows
-            .add(key, segment, self.counters.frames, &mut pieces);
+        self.flows.add(key, segment, self.counters.frames, &mut pieces);
         self.pieces = pieces;
         self.give_pieces(out);
         if cut { Err(Skip::Cut) } else { Ok(()) }
@@ -352,10 +302,7 @@ impl Extractor {
 
     fn give_pieces(&mut self, out: &mut Batch) {
         for (number, timestamp_ns, piece) in std::mem::take(&mut self.pieces) {
-            let origin = Origin {
-                timestamp_ns,
-                interface: number,
-            };
+            let origin = Origin { timestamp_ns, interface: number };
             if self.give(&piece, piece.len(), origin, out).is_ok() {
                 self.counters.checksum_not_looked_at += 1;
             }
@@ -364,13 +311,7 @@ impl Extractor {
 
     /// Cut and give out a payload of `length` octets of which `held` are there.
     #[inline]
-    fn give(
-        &mut self,
-        held: &[u8],
-        length: usize,
-        origin: Origin,
-        out: &mut Batch,
-    ) -> Result<(), Skip> {
+    fn give(&mut self, held: &[u8], length: usize, origin: Origin, out: &mut Batch) -> Result<(), Skip> {
         let end = match self.choice.length {
             Some(taken) => self.choice.offset.saturating_add(taken).min(length),
             None => length,
@@ -381,12 +322,7 @@ impl Extractor {
             return Ok(());
         }
         let payload = held.get(start..end).ok_or(Skip::Cut)?;
-        out.push(
-            payload,
-            origin.timestamp_ns,
-            payload.len() as u32,
-            origin.interface,
-        );
+        out.push(payload, origin.timestamp_ns, payload.len() as u32, origin.interface);
         self.counters.payloads += 1;
         self.counters.payload_octets += payload.len() as u64;
         Ok(())

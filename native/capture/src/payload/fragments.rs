@@ -38,30 +38,17 @@ pub(crate) struct Fragments {
 
 impl Fragments {
     /// Take a fragment in; the whole datagram's transport part when this was the last one missing.
-    pub(crate) fn add(
-        &mut self,
-        packet: &Packet<'_>,
-        fragment: Fragment,
-        now: u64,
-    ) -> Option<Vec<u8>> {
+    pub(crate) fn add(&mut self, packet: &Packet<'_>, fragment: Fragment, now: u64) -> Option<Vec<u8>> {
         self.expire(now);
         let key = Key {
             addresses: packet.addresses,
             // in IPv6 only the first fragment knows the protocol for sure
-            protocol: if packet.addresses.version_6 {
-                0
-            } else {
-                packet.protocol
-            },
+            protocol: if packet.addresses.version_6 { 0 } else { packet.protocol },
             identification: fragment.identification,
         };
         let end = fragment.offset + packet.data.len();
         let ragged = fragment.more && !packet.data.len().is_multiple_of(8);
-        if packet.data.len() < packet.length
-            || packet.data.is_empty()
-            || end > DATAGRAM_OCTETS
-            || ragged
-        {
+        if packet.data.len() < packet.length || packet.data.is_empty() || end > DATAGRAM_OCTETS || ragged {
             self.lost += 1;
             return None;
         }
@@ -133,11 +120,7 @@ impl Fragments {
             let Some((birth, key)) = self.births.pop_front() else {
                 return;
             };
-            if self
-                .datagrams
-                .get(&key)
-                .is_some_and(|datagram| datagram.birth == birth)
-            {
+            if self.datagrams.get(&key).is_some_and(|datagram| datagram.birth == birth) {
                 self.give_up(&key);
             }
         }
@@ -159,9 +142,7 @@ impl Datagram {
         let before = self.pieces.range(..=start).next_back();
         let clash = before.is_some_and(|(at, piece)| at + piece.len() > start)
             || self.pieces.range(start..end).next().is_some()
-            || self
-                .end
-                .is_some_and(|known| end > known || (!fragment.more && end != known))
+            || self.end.is_some_and(|known| end > known || (!fragment.more && end != known))
             || (!fragment.more && self.pieces.range(end..).next().is_some());
         if clash {
             return Placed::Clash;

@@ -77,11 +77,8 @@ fn version_4(octets: &[u8]) -> Result<Packet<'_>, IpTrouble> {
     addresses.destination[12..].copy_from_slice(&header[16..20]);
     let flags = u16_of::<true>(header, 6);
     let (offset, more) = (usize::from(flags & 0x1FFF) * 8, flags & 0x2000 != 0);
-    let fragment = (offset > 0 || more).then(|| Fragment {
-        identification: u32::from(u16_of::<true>(header, 4)),
-        offset,
-        more,
-    });
+    let fragment =
+        (offset > 0 || more).then(|| Fragment { identification: u32::from(u16_of::<true>(header, 4)), offset, more });
     Ok(Packet {
         addresses,
         protocol: header[9],
@@ -95,10 +92,7 @@ fn version_6(octets: &[u8]) -> Result<Packet<'_>, IpTrouble> {
     let Some(header) = octets.first_chunk::<40>() else {
         return Err(IpTrouble::Short);
     };
-    let mut addresses = Addresses {
-        version_6: true,
-        ..Addresses::default()
-    };
+    let mut addresses = Addresses { version_6: true, ..Addresses::default() };
     addresses.source.copy_from_slice(&header[8..24]);
     addresses.destination.copy_from_slice(&header[24..40]);
     let total = match usize::from(u16_of::<true>(header, 4)) {
@@ -112,9 +106,7 @@ fn version_6(octets: &[u8]) -> Result<Packet<'_>, IpTrouble> {
         let length = match protocol {
             FRAGMENT => 8,
             AUTHENTICATION => (usize::from(*rest.get(1).ok_or(IpTrouble::Short)?) + 2) * 4,
-            _ if EXTENSIONS.contains(&protocol) => {
-                (usize::from(*rest.get(1).ok_or(IpTrouble::Short)?) + 1) * 8
-            }
+            _ if EXTENSIONS.contains(&protocol) => (usize::from(*rest.get(1).ok_or(IpTrouble::Short)?) + 1) * 8,
             _ => break,
         };
         if at + length > total {
@@ -133,19 +125,9 @@ fn version_6(octets: &[u8]) -> Result<Packet<'_>, IpTrouble> {
         let (offset, more) = (usize::from(flags & 0xFFF8), flags & 1 != 0);
         if offset > 0 || more {
             let identification = u32::from_be_bytes([rest[4], rest[5], rest[6], rest[7]]);
-            fragment = Some(Fragment {
-                identification,
-                offset,
-                more,
-            });
+            fragment = Some(Fragment { identification, offset, more });
             break; // what follows is a piece of what the first fragment's chain describes
         }
     }
-    Ok(Packet {
-        addresses,
-        protocol,
-        data: &octets[at..],
-        length: total - at,
-        fragment,
-    })
+    Ok(Packet { addresses, protocol, data: &octets[at..], length: total - at, fragment })
 }

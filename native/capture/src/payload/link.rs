@@ -75,11 +75,7 @@ fn tagged(frame: &[u8], mut at: usize) -> Result<(Beneath, usize), LinkTrouble> 
 }
 
 fn beneath(kind: u16) -> Beneath {
-    if kind == IPV4 || kind == IPV6 {
-        Beneath::Ip
-    } else {
-        Beneath::Other
-    }
+    if kind == IPV4 || kind == IPV6 { Beneath::Ip } else { Beneath::Other }
 }
 
 fn cooked_2(frame: &[u8]) -> Result<(Beneath, usize), LinkTrouble> {

@@ -75,13 +75,7 @@ const ORIGIN: u64 = 1 << 40;
 
 impl Flows {
     /// Take a segment in and give out, through `out`, what is now in order.
-    pub(crate) fn add(
-        &mut self,
-        key: FlowKey,
-        segment: Segment<'_>,
-        now: u64,
-        out: &mut Vec<Piece>,
-    ) {
+    pub(crate) fn add(&mut self, key: FlowKey, segment: Segment<'_>, now: u64, out: &mut Vec<Piece>) {
         if segment.syn {
             self.restart(&key, segment.sequence, out);
         } else if segment.data.is_empty() && !segment.closes {
@@ -153,10 +147,7 @@ impl Flows {
 
     #[cold]
     fn evict(&mut self, out: &mut Vec<Piece>) {
-        let oldest = self
-            .flows
-            .iter()
-            .min_by_key(|(_, flow)| (!flow.closed, flow.used));
+        let oldest = self.flows.iter().min_by_key(|(_, flow)| (!flow.closed, flow.used));
         if let Some((key, closed)) = oldest.map(|(key, flow)| (*key, flow.closed)) {
             self.counters.streams_evicted += u64::from(!closed);
             self.close(&key, out);
@@ -172,13 +163,7 @@ impl Flows {
 }
 
 impl Flow {
-    fn take(
-        &mut self,
-        first: u32,
-        segment: Segment<'_>,
-        counters: &mut TcpCounters,
-        out: &mut Vec<Piece>,
-    ) {
+    fn take(&mut self, first: u32, segment: Segment<'_>, counters: &mut TcpCounters, out: &mut Vec<Piece>) {
         if segment.data.is_empty() {
             return;
         }
@@ -207,11 +192,7 @@ impl Flow {
                 at = covered;
                 continue;
             }
-            let until = self
-                .pending
-                .range(at..end)
-                .next()
-                .map_or(end, |(from, _)| *from);
+            let until = self.pending.range(at..end).next().map_or(end, |(from, _)| *from);
             let piece = data[(at - start) as usize..(until - start) as usize].to_vec();
             new += piece.len();
             if at == self.next {

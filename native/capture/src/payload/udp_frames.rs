@@ -27,10 +27,7 @@ pub struct Ends {
 /// Ones' complement sum, not yet folded.
 fn sum(octets: &[u8]) -> u64 {
     let (pairs, rest) = octets.as_chunks::<2>();
-    let even: u64 = pairs
-        .iter()
-        .map(|pair| u64::from(u16::from_be_bytes(*pair)))
-        .sum();
+    let even: u64 = pairs.iter().map(|pair| u64::from(u16::from_be_bytes(*pair))).sum();
     even + rest.first().map_or(0, |octet| u64::from(*octet) << 8)
 }
 
