@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+import stat
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
-from typing import IO, TYPE_CHECKING, Any, Final
+from contextlib import ExitStack, suppress
+from typing import IO, TYPE_CHECKING, Final
 
 import msgspec
 
@@ -14,9 +17,11 @@ from ccsds.cli.problems import InputProblem, UsageProblem
 
 if TYPE_CHECKING:
     import numpy as np
-    from netmap_io.payload import PayloadExtractor
-    from netmap_io.port import Port
     from numpy.typing import NDArray
+
+    from netmap_io.burst import Burst
+    from netmap_io.drivers.pcap import PcapReader
+    from netmap_io.payload import PayloadExtractor
 
 __all__ = ["CONTAINERS", "PROTOCOLS", "Piece", "Selection", "Source", "open_source"]
 
@@ -39,6 +44,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     """Octets as they came: a stretch of a stream, or records with their times."""
 
     octets: bytes | memoryview
+    is_stream: bool
     offsets: NDArray[np.uint64] | None = None
     times_ns: NDArray[np.int64] | None = None
 
@@ -51,10 +57,6 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     offset: int = 0
     length: int | None = None
     pace: str = "flat"
-
-    def __post_init__(self) -> None:
-        if self.port is not None and self.protocol in ("ethernet", "raw"):
-            raise ValueError(f"--port goes with udp or tcp, not with --protocol {self.protocol}")
 
 
 class Source:
@@ -88,7 +90,7 @@ class RawSource(Source):
         piece = self._first + self._stream.read(PIECE_OCTETS - len(self._first))
         while piece:
             self.octets_read += len(piece)
-            yield Piece(octets=piece)
+            yield Piece(octets=piece, is_stream=True)
             piece = self._stream.read(PIECE_OCTETS)
 
 
@@ -140,22 +142,48 @@ class HexSource(Source):
 class CaptureSource(Source):
     """Payloads of a pcap or pcapng capture."""
 
-    def __init__(self, name: str, port: Port, extractor: PayloadExtractor, octets_total: int | None) -> None:
+    def __init__(self, name: str, port: PcapReader, extractor: PayloadExtractor, octets_total: int | None) -> None:
         super().__init__(name, octets_total)
         self._port, self._extractor = port, extractor
+        self._streams: set[int] = set()
         self._stack.enter_context(port)
 
     def __iter__(self) -> Iterator[Piece]:
-        for burst in self._port.bursts(CAPTURE_FRAMES):
-            self.octets_read = self._port.counters.received_octets
-            payloads = self._extractor.feed(burst)
-            yield Piece(octets=payloads.buffer, offsets=payloads.offsets, times_ns=payloads.timestamps_ns)
-        self.remarks += capture_remarks(self._port, self._extractor)
+        from netmap_io.errors import CaptureDamagedError
 
+        try:
+            for burst in self._port.bursts(CAPTURE_FRAMES):
+                self.octets_read = self._port.position
+                yield self._piece(self._extractor.feed(burst))
+        except CaptureDamagedError as error:
+            self.remarks.append(f"{error}; what follows cannot be read")
+        yield self._piece(self._extractor.finish())
+        self.remarks += self._capture_remarks()
 
-def capture_remarks(port: Any, extractor: Any) -> list[str]:
-    """What of a capture did not become payloads, a sentence each."""
-    raise NotImplementedError
+    def _piece(self, payloads: Burst) -> Piece:
+        is_stream = self._extractor.protocol == "tcp"
+        streams = {int(number) for number in payloads.interfaces} if is_stream else set()
+        self._streams |= streams
+        if len(self._streams) > 1:
+            flows = self._extractor.flows
+            names = " and ".join(sorted(flows[number] for number in self._streams if number in flows))
+            raise UsageProblem(f"{self.name}: several TCP streams carry data ({names}); choose one with --port")
+        octets, offsets, times_ns = payloads.buffer, payloads.offsets, payloads.timestamps_ns
+        return Piece(octets=octets, is_stream=is_stream, offsets=offsets, times_ns=times_ns)
+
+    def _capture_remarks(self) -> list[str]:
+        """What of the capture did not become payloads, a sentence each."""
+        frames = self._port.counters.received_frames
+        remarks = []
+        passed_over = {name: count for name, count in self._extractor.counters.items() if count}
+        for name in ("frames", "payloads", "payload_octets", "checksum_not_looked_at", "datagrams_reassembled"):
+            passed_over.pop(name, None)
+        if passed_over:
+            counted = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in passed_over.items())
+            remarks.append(f"of {frames:,} captured frames: {counted}")
+        if self._port.truncated:
+            remarks.append(f"the capture is cut off: {self._port.truncated_octets:,} octets of a last record")
+        return remarks
 
 
 def open_source(name: str, *, container: str = "auto", selection: Selection | None = None) -> Source:
@@ -163,8 +191,62 @@ def open_source(name: str, *, container: str = "auto", selection: Selection | No
 
     Raises: InputProblem: empty, or not what it is said to be.  OSError: it cannot be read.
     """
-    stream: IO[bytes] = sys.stdin.buffer if name == "-" else open(name, "rb")
-    raise NotImplementedError
+    shown = "standard input" if name == "-" else name
+    stream: IO[bytes] = sys.stdin.buffer if name == "-" else open(name, "rb")  # noqa: SIM115 (the source closes it)
+    with ExitStack() as undo:
+        if name != "-":
+            undo.enter_context(stream)
+        status = os.fstat(stream.fileno())
+        total = status.st_size if stat.S_ISREG(status.st_mode) else None
+        first = stream.read(64)
+        if not first:
+            raise InputProblem(f"{shown}: it is empty")
+        kind = _recognise(first) if container == "auto" else container
+        if kind == "capture":
+            return _open_capture(shown, stream if name == "-" else None, first, total, selection or Selection())
+        if selection is not None and selection != Selection():
+            raise UsageProblem(f"{shown} is no capture: --protocol, --port, --offset, --length and --pace do not apply")
+        source = (HexSource if kind == "hex" else RawSource)(shown, stream, first, total)
+        source._stack.push(undo.pop_all())
+    return source
+
+
+def _recognise(first: bytes) -> str:
+    if first.startswith(_CAPTURE_MAGICS) or first.startswith(_GZIP_MAGIC):
+        return "capture"
+    return "hex" if len(first) >= 8 and _HEX.issuperset(first) else "raw"
+
+
+def _open_capture(
+    shown: str, stream: IO[bytes] | None, first: bytes, total: int | None, selection: Selection
+) -> CaptureSource:
+    from netmap_io.drivers.pcap import PcapReader
+    from netmap_io.payload import PayloadError, PayloadExtractor
+
+    try:
+        extractor = PayloadExtractor(selection.protocol, selection.port, selection.offset, selection.length)
+    except PayloadError as error:
+        raise UsageProblem(str(error)) from None
+    pace = {"flat": None, "original": 1.0}.get(selection.pace, selection.pace)
+    try:
+        factor = None if pace is None else float(pace)
+    except ValueError:
+        raise UsageProblem(f"--pace is flat, original or how many times faster, not {selection.pace!r}") from None
+    path = shown if stream is None else _piped_again(first, stream)
+    return CaptureSource(shown, PcapReader(path, pace=factor), extractor, total)
+
+
+def _piped_again(first: bytes, stream: IO[bytes]) -> str:
+    """A path under which a stream can be read from its beginning, though its first octets were looked at."""
+    reading, writing = os.pipe()
+
+    def copy() -> None:
+        with open(writing, "wb", closefd=True) as pipe, suppress(BrokenPipeError):  # the reader may stop early
+            pipe.write(first)
+            shutil.copyfileobj(stream, pipe, PIECE_OCTETS)
+
+    threading.Thread(target=copy, daemon=True).start()
+    return f"/dev/fd/{reading}"
 
 
 def _records(records: list[bytes]) -> Piece:
@@ -173,4 +255,4 @@ def _records(records: list[bytes]) -> Piece:
     offsets = np.zeros(len(records) + 1, dtype=np.uint64)
     np.cumsum([len(record) for record in records], out=offsets[1:])
     times = np.full(len(records), -1, dtype=np.int64)
-    return Piece(octets=b"".join(records), offsets=offsets, times_ns=times)
+    return Piece(octets=b"".join(records), is_stream=False, offsets=offsets, times_ns=times)

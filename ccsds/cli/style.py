@@ -97,7 +97,7 @@ class Command(click.Command):
         self.format_usage(ctx, formatter)
         if rest:
             formatter.write_paragraph()
-            formatter.write_text(rest)
+            formatter.write_text("\n\n".join(" ".join(part.split()) for part in rest.split("\n\n")))
         self.format_options(ctx, formatter)
         with formatter.section("Exit codes"):
             formatter.write_dl([(str(code), problems.EXIT_CODES[code]) for code in self.exit_codes])

@@ -72,7 +72,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         """What the numbers of the table do not say, a sentence each."""
         remarks = list(self.warnings)
         totals = self.totals
-        sentences = (
+        sentences: tuple[tuple[str, str], ...] = (
             ("foreign_frames", "frames of another version or spacecraft, set aside"),
             ("fecf_errors", "frames whose frame error control field does not verify, dropped"),
             ("header_error_control_errors", "frames whose header error control does not verify, dropped"),

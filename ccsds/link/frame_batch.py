@@ -52,7 +52,8 @@ class FrameBatch:
         """The frames, shape (frames, octets of a frame); read only."""
         import numpy as np
 
-        octets = np.frombuffer(self._octets, dtype=np.uint8).reshape(-1, self._channel.frame_octets)
+        octets: NDArray[np.uint8] = np.frombuffer(memoryview(self._octets), dtype=np.uint8)
+        octets = octets.reshape(-1, self._channel.frame_octets)
         return octets if self._rows is None else octets[self._rows]
 
     @classmethod
@@ -107,7 +108,8 @@ class FrameBatch:
     @property
     def accepted(self) -> FrameBatch:
         """The frames that were delivered: no damaged, foreign or repeated ones."""
-        return self[self.columns["status"] == STATUS["accepted"]]
+        mask: NDArray[np.bool_] = self.columns["status"] == STATUS["accepted"]
+        return self[mask]
 
     def data_zones(self) -> memoryview:
         """The data zones of the accepted frames, one after the other."""

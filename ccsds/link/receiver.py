@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -27,16 +27,8 @@ __all__ = ["Batch", "Receiver", "Reception", "receive"]
 PIECE_OCTETS = 1 << 20
 UNKNOWN_TIME = -1
 PACKET_FILE_CHANNEL = VirtualChannel(virtual_channel_id=0, maximum_packet_octets=1 << 24)
-PACKET_COLUMNS = (
-    "frame_index",
-    "reception_time_ns",
-    "spacecraft_id",
-    "virtual_channel_id",
-    "complete",
-    "corrected_symbols",
-    "lost_frames_before",
-)
-"""Columns that a receiver adds to those of the packet headers."""
+FRAME_COLUMNS = ("frame_index", "spacecraft_id", "virtual_channel_id", "corrected_symbols", "lost_frames_before")
+"""Columns of packets that say something only where there are frames."""
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,6 +156,8 @@ class Receiver:
         packet_columns = _arrays(packets)
         starts = packet_columns.pop("start")
         ends = starts + packet_columns.pop("length")
+        if self._channel is None:
+            packet_columns = {name: column for name, column in packet_columns.items() if name not in FRAME_COLUMNS}
         return Batch(
             packets=PacketBatch(packet_octets, starts, ends, packet_columns),
             frames=FrameBatch(frame_octets, _arrays(frames), self._channel) if self._channel else None,
@@ -214,17 +208,17 @@ def _concatenate(batches: list[PacketBatch]) -> PacketBatch:
     shifts = np.cumsum([0, *(len(batch.octets) for batch in batches)], dtype=np.uint64)
     shifted = list(zip(batches, shifts, strict=False))
     return PacketBatch(
-        _native.concatenate([batch.octets for batch in batches]),
+        _native.concatenate([cast(_native.Octets, batch.octets) for batch in batches]),  # a receiver made them all
         np.concatenate([batch.starts + shift for batch, shift in shifted]),
         np.concatenate([batch.ends + shift for batch, shift in shifted]),
-        {name: np.concatenate([batch[name] for batch in batches]) for name in PACKET_COLUMNS},
+        {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0].names},
     )
 
 
 def _arrays(columns: Iterable[tuple[str, str, _native.Octets]]) -> dict[str, NDArray[Any]]:
     import numpy as np
 
-    return {name: np.frombuffer(octets, dtype=letters) for name, letters, octets in columns}
+    return {name: np.frombuffer(memoryview(octets), dtype=letters) for name, letters, octets in columns}
 
 
 def _packet_account(stream: _native.PacketStream) -> Account:

@@ -11,5 +11,6 @@ mod native {
     use crate::buffer::Octets;
     #[pymodule_export]
     use crate::chain::{PacketStream, ReceivingChain, concatenate, frame_names, gather, header_tables};
+    #[pymodule_export]
     use crate::packets::{Column, cut_columns, packet_columns, scan_packets, space_packet_header_fields};
 }

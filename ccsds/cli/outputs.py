@@ -1,0 +1,156 @@
+"""What `replay` writes beside its account: packet files, a Parquet table, the data of the other services."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from ccsds.cli.problems import UsageProblem
+from ccsds.link.receiver import Batch
+
+if TYPE_CHECKING:
+    from ccsds.link.frame_batch import FrameBatch
+
+__all__ = ["Outputs"]
+
+
+class Outputs:
+    """Everything that was asked for; `write` takes batch after batch.  A context manager that closes the files.
+
+    Args: packets: folder for one packet file per virtual channel.  parquet: file for a table of all packets.
+          services: folder for OCF and CLCW history, insert zones, secondary headers, and data zones per channel.
+    """
+
+    def __init__(self, *, packets: str | None, parquet: str | None, services: str | None) -> None:
+        self._stack = ExitStack()
+        self._writers: list[Callable[[Batch], None]] = []
+        if packets is not None:
+            self._writers.append(_PacketFiles(_Folder(packets, self._stack)).write)
+        if services is not None:
+            self._writers.append(_Services(_Folder(services, self._stack)).write)
+        if parquet is not None:
+            self._writers.append(_Parquet(parquet, self._stack).write)
+
+    def write(self, batch: Batch) -> None:
+        """Append what a batch holds."""
+        for writer in self._writers:
+            writer(batch)
+
+    def __enter__(self) -> Outputs:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+
+class _Folder:
+    """Files by name in one folder, each opened when first written to and begun anew."""
+
+    def __init__(self, path: str, stack: ExitStack) -> None:
+        self._path, self._stack = Path(path), stack
+        self._path.mkdir(parents=True, exist_ok=True)
+        self._files: dict[str, IO[bytes]] = {}
+
+    def append(self, name: str, octets: bytes | memoryview) -> None:
+        if name not in self._files:
+            self._files[name] = self._stack.enter_context((self._path / name).open("wb"))
+        self._files[name].write(octets)
+
+
+def _channels(columns: Any) -> list[tuple[int, int, Any]]:
+    """(spacecraft, virtual channel, mask) of the channels in a batch."""
+    import numpy as np
+
+    keys = columns["spacecraft_id"].astype(np.uint32) << 6 | columns["virtual_channel_id"]
+    return [(int(key) >> 6, int(key) & 63, keys == key) for key in np.unique(keys)]
+
+
+class _PacketFiles:
+    def __init__(self, folder: _Folder) -> None:
+        self._folder = folder
+
+    def write(self, batch: Batch) -> None:
+        complete = batch.packets[batch.packets["complete"] == 1]
+        if batch.frames is None:
+            self._folder.append("packets.bin", complete.to_bytes())
+            return
+        for spacecraft_id, virtual_channel_id, mask in _channels(complete):
+            name = f"spacecraft-{spacecraft_id}-vc-{virtual_channel_id}.packets"
+            self._folder.append(name, complete[mask].to_bytes())
+
+
+class _Services:
+    """Data zones per channel, and what frames carry beside them, in order of reception."""
+
+    CLCW_HEADING = "frame_index,reception_time_ns,spacecraft_id,virtual_channel_id_of_frame,word"
+
+    def __init__(self, folder: _Folder) -> None:
+        self._folder = folder
+        self._heading_written = False
+
+    def write(self, batch: Batch) -> None:
+        if batch.frames is None:
+            return
+        frames = batch.frames.accepted
+        for spacecraft_id, virtual_channel_id, mask in _channels(frames):
+            name = f"spacecraft-{spacecraft_id}-vc-{virtual_channel_id}.zones"
+            self._folder.append(name, frames[mask].data_zones())
+        for name, octets in (
+            ("insert_zones.bin", frames.insert_zones()),
+            ("secondary_headers.bin", frames.secondary_headers()),
+        ):
+            if len(octets):
+                self._folder.append(name, octets)
+        self._write_operational_control_fields(frames)
+
+    def _write_operational_control_fields(self, frames: FrameBatch) -> None:
+        """The fields as they are, and a history with a column for each field of a CLCW (type 1 reports: the word)."""
+        from ccsds.frames.operational_control_field import CLCW
+        from ccsds.link.columns import header_columns
+
+        present, words = frames.operational_control_fields()
+        if not len(present):
+            return
+        octets = words.astype(">u4").tobytes()
+        self._folder.append("operational_control_fields.bin", octets)
+        clcw = header_columns(CLCW, octets, range(0, len(octets), 4))
+        if not self._heading_written:
+            self._folder.append("clcw.csv", f"{self.CLCW_HEADING},{','.join(clcw)}\n".encode())
+            self._heading_written = True
+        columns = [present[name].tolist() for name in self._ORIGIN]
+        rows = zip(*columns, words.tolist(), *(column.tolist() for column in clcw.values()), strict=True)
+        self._folder.append("clcw.csv", "".join(_history_line(*row) for row in rows).encode())
+
+    _ORIGIN = ("frame_index", "reception_time_ns", "spacecraft_id", "virtual_channel_id")
+
+
+def _history_line(index: int, time_ns: int, spacecraft: int, channel: int, word: int, *fields: int) -> str:
+    cells = fields if word >> 31 == 0 else ("",) * len(fields)
+    return f"{index},{time_ns if time_ns >= 0 else ''},{spacecraft},{channel},{word:08x},{','.join(map(str, cells))}\n"
+
+
+class _Parquet:
+    """A row per packet: header fields, where it comes from, and its octets."""
+
+    def __init__(self, path: str, stack: ExitStack) -> None:
+        try:
+            import pyarrow  # noqa: F401 (tell before work begins)
+        except ImportError:
+            raise UsageProblem("--parquet needs the package pyarrow: pip install 'ccsds-link[arrow]'") from None
+        self._path, self._stack = path, stack
+        self._writer: Any = None
+        with open(path, "wb"):  # a place that cannot be written is told before work begins
+            pass
+
+    def write(self, batch: Batch) -> None:
+        from pyarrow import parquet
+
+        from ccsds.interop.arrow import packet_table
+
+        table = packet_table(batch.packets)
+        if self._writer is None:
+            self._writer = self._stack.enter_context(parquet.ParquetWriter(os.fspath(self._path), table.schema))
+        self._writer.write_table(table)

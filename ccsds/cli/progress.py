@@ -1,0 +1,49 @@
+"""A progress bar on standard error: octets, rate, time left, and what was lost so far."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ccsds.cli.inputs import Source
+from ccsds.cli.style import error_console
+
+__all__ = ["progress_bar"]
+
+LOSSES_SECONDS = 0.5
+"""How often the losses are counted up anew."""
+
+
+@contextmanager
+def progress_bar(source: Source, losses: Callable[[], str]) -> Iterator[Callable[[], None]]:
+    """Show how far `source` is; call what is given after each piece."""
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[losses]}"),
+    )
+    with Progress(*columns, console=error_console(), transient=True) as bar:
+        task = bar.add_task(source.name, total=source.octets_total, losses="")
+        told = 0.0
+
+        def tick() -> None:
+            nonlocal told
+            bar.update(task, completed=source.octets_read)
+            if (now := time.monotonic()) - told > LOSSES_SECONDS:
+                told = now
+                bar.update(task, losses=losses())
+
+        yield tick

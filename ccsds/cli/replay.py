@@ -1,0 +1,187 @@
+"""`ccsds replay`: packets of a recording, and an exact account of what was lost."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ccsds.cli import style
+from ccsds.cli.inputs import CONTAINERS, PROTOCOLS, Piece, Selection, Source, open_source
+from ccsds.cli.problems import INTERRUPTED, StrictLoss, UsageProblem
+
+if TYPE_CHECKING:
+    from ccsds.link.account import Account
+    from ccsds.link.managed_parameters import Mission
+    from ccsds.link.receiver import Receiver
+
+__all__ = ["command"]
+
+CONTENTS = ("auto", "cadus", "frames", "packets")
+PROGRESS_SECONDS = 0.1
+
+
+@click.command(
+    cls=style.Command,
+    examples=[
+        ("ccsds replay pass.cadu --mission snpp", "packets and losses of a pass"),
+        ("ccsds replay pass.pcapng --mission hera --port 5000 --packets out", "packets out of UDP, a file per channel"),
+        ("curl -s host/pass.cadu | ccsds replay - --mission mine.toml --json", "the account for a machine"),
+    ],
+    exit_codes=(0, 1, 2, 3, 4, 130),
+)
+@style.argument("recording", group="Input", help="capture, CADU, frame, packet or hex file; - for standard input")
+@style.option(
+    "--container", group="Input", type=click.Choice(CONTAINERS), default="auto", help="how the octets are kept"
+)
+@style.option(
+    "--protocol", group="Input", type=click.Choice(PROTOCOLS), default="auto", help="of a capture: payload of"
+)
+@style.option("--port", group="Input", type=click.IntRange(0, 65535), help="of a capture: UDP or TCP port")
+@style.option("--offset", group="Input", type=click.IntRange(0), default=0, help="octets to skip in each payload")
+@style.option("--length", group="Input", type=click.IntRange(1), help="octets to take of each payload")
+@style.option(
+    "--pace", group="Input", default="flat", metavar="flat|original|N", help="of a capture: timing, or N times it"
+)
+@style.option("--mission", group="Mission", metavar="SLUG|FILE.toml", help="profile (see: ccsds profiles)")
+@style.option(
+    "--content",
+    group="Mission",
+    type=click.Choice(CONTENTS),
+    default="auto",
+    help="what it holds, if not as the profile says",
+)
+@style.option("--json", "as_json", group="Output", is_flag=True, help="the account as JSON, and only that")
+@style.option("--packets", group="Output", metavar="DIR", help="packets, a file per virtual channel")
+@style.option("--parquet", group="Output", metavar="FILE", help="packets as a table (needs pyarrow)")
+@style.option("--services", group="Output", metavar="DIR", help="OCF and CLCW history, insert zones, data zones ...")
+@style.option("--idle", group="Output", is_flag=True, help="write idle packets too")
+@style.option("--strict", group="Output", is_flag=True, help="exit code 4 when anything was lost")
+@style.option("--progress/--no-progress", group="Output", default=None, help="progress on standard error [a terminal]")
+def command(
+    recording: str,
+    container: str,
+    mission: str | None,
+    content: str,
+    as_json: bool,
+    packets: str | None,
+    parquet: str | None,
+    services: str | None,
+    idle: bool,
+    strict: bool,
+    progress: bool | None,
+    **selection: Any,
+) -> int:
+    """Packets of a recording, and an exact account of what was lost.
+
+    Recordings are recognised: captures (pcap, pcapng, gzip) by their first octets, records in hexadecimal by their
+    letters; anything else is octets back to back, of which the mission profile says what they are.
+    """
+    from ccsds.cli.outputs import Outputs
+
+    profile = find_profile(mission, content)
+    with (
+        open_source(recording, container=container, selection=Selection(**selection)) as source,
+        Outputs(packets=packets, parquet=parquet, services=services) as outputs,
+    ):
+        replay = Replay(profile, source, idle)
+        for warning in replay.receiver.account.warnings:
+            click.echo(f"ccsds replay: warning: {warning}", err=True)
+        whole = replay.run(outputs.write, _progress(source, progress, replay))
+    account = replay.account()
+    if as_json:
+        json.dump(account.to_dict(), sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        from ccsds.cli.report import print_account
+
+        print_account(account, style.console(), elapsed_s=replay.elapsed_s, octets=source.octets_read, whole=whole)
+    for remark in source.remarks:
+        click.echo(f"ccsds replay: {remark}", err=True)
+    if not whole:
+        return INTERRUPTED
+    if strict and (not account.lossless or source.remarks):
+        raise StrictLoss(f"{recording}: not all of it came through ({account.losses()})")
+    return 0
+
+
+def find_profile(mission: str | None, content: str) -> Mission:
+    """The mission, its physical channel as the content that was told.  Raises UsageProblem, ConfigurationError."""
+    import msgspec
+
+    from ccsds.link.managed_parameters import Mission
+    from ccsds.link.missions import load_mission, mission_names
+
+    if mission is None and content == "packets":
+        return Mission(name="packets")
+    if mission is None:
+        known = ", ".join(mission_names())
+        raise UsageProblem(f"--mission is needed: a TOML file, or one of {known}; or --content packets")
+    profile = load_mission(mission)
+    channel = profile.physical_channel
+    if content == "auto":
+        return profile
+    if content == "packets":
+        return msgspec.structs.replace(profile, physical_channel=None)
+    if channel is None:
+        raise UsageProblem(f"--content {content}: the profile {mission} knows packets only")
+    if content == "cadus" and channel.synchronization is None:
+        raise UsageProblem(f"--content cadus: the profile {mission} has no [physical_channel.synchronization]")
+    uncoded = channel.uncoded() if content == "frames" else channel
+    return msgspec.structs.replace(profile, physical_channel=uncoded)
+
+
+class Replay:
+    """A source through a receiver."""
+
+    def __init__(self, mission: Mission, source: Source, deliver_idle_packets: bool) -> None:
+        from ccsds.link.receiver import Receiver
+
+        self.receiver: Receiver = Receiver(mission, deliver_idle_packets=deliver_idle_packets, digest=True)
+        self.source = source
+        self.elapsed_s = 0.0
+
+    def run(self, write: Callable[[Any], None], progress: AbstractContextManager[Callable[[], None]]) -> bool:
+        """Replay to the end.  False: interrupted; what came until then is accounted for."""
+        start = time.monotonic()
+        whole = True
+        try:
+            with progress as tick:
+                for piece in self.source:
+                    write(self._feed(piece))
+                    tick()
+        except KeyboardInterrupt:
+            whole = False
+        write(self.receiver.finish())
+        self.elapsed_s = time.monotonic() - start
+        return whole
+
+    def account(self) -> Account:
+        """What was counted."""
+        return self.receiver.account
+
+    def _feed(self, piece: Piece) -> Any:
+        if piece.offsets is None or piece.times_ns is None:
+            return self.receiver.feed(piece.octets)
+        if piece.is_stream and not self._has_markers():
+            time_ns = int(piece.times_ns[0]) if len(piece.times_ns) else None
+            return self.receiver.feed(piece.octets, reception_time_ns=time_ns)
+        return self.receiver.feed_records(piece.octets, piece.offsets, piece.times_ns)
+
+    def _has_markers(self) -> bool:
+        channel = self.receiver.channel
+        return channel is not None and channel.synchronization is not None
+
+
+def _progress(source: Source, wanted: bool | None, replay: Replay) -> AbstractContextManager[Callable[[], None]]:
+    """A progress bar with octets, rate, time left and live losses, on a terminal or when asked for."""
+    if wanted is False or (wanted is None and not sys.stderr.isatty()):
+        return nullcontext(lambda: None)
+    from ccsds.cli.progress import progress_bar
+
+    return progress_bar(source, lambda: replay.account().losses())
