@@ -1,6 +1,7 @@
 //! `ccsds._native`: converts, checks shapes and maps errors; the work is in the kernel crates.
 mod buffer;
 mod chain;
+mod coding;
 mod packets;
 
 use pyo3::prelude::*;
@@ -11,6 +12,11 @@ mod native {
     use crate::buffer::Octets;
     #[pymodule_export]
     use crate::chain::{PacketStream, ReceivingChain, concatenate, frame_names, gather, header_tables};
+    #[pymodule_export]
+    use crate::coding::{
+        ReedSolomon, crc32, frame_error_control, header_error_control_compute, header_error_control_correct, randomize,
+        randomizer_octets, reed_solomon_variants,
+    };
     #[pymodule_export]
     use crate::packets::{Column, cut_columns, packet_columns, scan_packets, space_packet_header_fields};
 }

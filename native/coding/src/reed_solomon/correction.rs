@@ -134,14 +134,19 @@ fn value(locator: &[u8], evaluator: &[u8], first_root: usize, power: u8) -> Opti
 
 /// Whether the errors alone have these syndromes, that is, whether the corrected word is a code word.
 fn explains(errors: &Errors, syndromes: &[u8], first_root: usize) -> bool {
-    let mut sums = [0; MAXIMUM_CHECK_SYMBOLS];
-    for (power, value) in errors.iter() {
-        let x = &PRODUCTS[usize::from(field::beta(power))];
-        let mut term = multiply(value, field::beta(power * first_root));
-        for sum in &mut sums[..syndromes.len()] {
-            *sum ^= term;
-            term = x[usize::from(term)];
-        }
+    let mut steps = [&PRODUCTS[0]; MAXIMUM_ERRORS];
+    let mut terms = [0; MAXIMUM_ERRORS];
+    for (i, (power, value)) in errors.iter().enumerate() {
+        steps[i] = &PRODUCTS[usize::from(field::beta(power))];
+        terms[i] = multiply(value, field::beta(power * first_root));
     }
-    sums[..syndromes.len()] == *syndromes
+    let (steps, terms) = (&steps[..errors.count], &mut terms[..errors.count]);
+    syndromes.iter().all(|&syndrome| {
+        let mut sum = 0;
+        for (term, step) in terms.iter_mut().zip(steps) {
+            sum ^= *term;
+            *term = step[usize::from(*term)];
+        }
+        sum == syndrome
+    })
 }

@@ -105,10 +105,11 @@ impl Points {
         let mut sum = [0_u8; LANES];
         for coefficient in coefficients {
             let mut next = [coefficient; LANES];
-            for (bit, products) in self.products.iter().enumerate() {
+            for products in self.products.iter().rev() {
                 for lane in 0..LANES {
-                    let selected = ((sum[lane] >> bit) & 1).wrapping_neg();
+                    let selected = (sum[lane].cast_signed() >> 7).cast_unsigned(); // all ones or none
                     next[lane] ^= products[lane] & selected;
+                    sum[lane] <<= 1;
                 }
             }
             sum = next;
