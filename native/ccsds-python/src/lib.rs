@@ -1,5 +1,6 @@
 //! `ccsds._native`: converts, checks shapes and maps errors; the work is in the kernel crates.
 mod buffer;
+mod coding;
 
 use pyo3::prelude::*;
 
@@ -7,4 +8,9 @@ use pyo3::prelude::*;
 mod native {
     #[pymodule_export]
     use crate::buffer::Octets;
+    #[pymodule_export]
+    use crate::coding::{
+        ReedSolomon, crc32, frame_error_control, header_error_control_compute,
+        header_error_control_correct, randomize, randomizer_octets, reed_solomon_variants,
+    };
 }

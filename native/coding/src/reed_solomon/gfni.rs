@@ -1,0 +1,256 @@
+//! Kernel for AVX-512 with GFNI: one affine instruction multiplies 64 symbols by field constants in any basis.
+//!
+//! Code words have 255 = 5 x 51 symbols, padded with virtual fill.  Modulo x^51 - w, w one of the five fifth
+//! roots of unity, a word keeps its values at the points with x^51 = w: a fifth of the syndromes, computed
+//! from a fifth of the symbols.  The first stage makes the five residues of all interleaved code words at
+//! once, straight from the block; the second is Horner's rule with a code word per octet and a point per
+//! eight octets, at most seven points to a residue.
+
+use std::arch::x86_64::{
+    __m512i, _mm512_gf2p8affine_epi64_epi8, _mm512_loadu_si512, _mm512_or_si512,
+    _mm512_reduce_or_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_storeu_si512,
+    _mm512_xor_si512,
+};
+
+use super::correction::MAXIMUM_CHECK_SYMBOLS;
+use super::field::{self, ORDER, beta, multiply};
+use super::kernel::Syndromes;
+use super::remainder::generator;
+use super::{Basis, ErrorCorrection};
+
+const RESIDUES: usize = 5;
+const ROWS: usize = ORDER / RESIDUES;
+/// Points and octets side by side in a register.
+const WIDE: usize = 8;
+const REGISTER: usize = 64;
+const MAXIMUM_DEPTH: usize = 8;
+/// A padded block, and what the last register reads past it.
+const BLOCK: usize = ORDER * MAXIMUM_DEPTH + REGISTER;
+const RESIDUE: usize = ROWS * MAXIMUM_DEPTH + REGISTER;
+
+type Block = [u8; BLOCK];
+type Residue = [u8; RESIDUE];
+/// Linear maps of an octet, one for every eight octets of a register.
+type Maps = [u64; WIDE];
+
+/// The constants of one code.
+pub(crate) struct Constants {
+    check_symbols: usize,
+    /// Multiplication by the fifth root of unity that belongs to a residue.
+    fold: [u64; RESIDUES],
+    /// Multiplication by the points of a residue; the last point fills the places left.
+    points: [Maps; RESIDUES],
+    /// Which syndrome is where.
+    places: [[u8; WIDE]; RESIDUES],
+    /// parity[k][v]: what syndrome k of a frame adds to its check symbols 8 v to 8 v + 7.
+    parity: [[Maps; MAXIMUM_CHECK_SYMBOLS / WIDE]; MAXIMUM_CHECK_SYMBOLS],
+}
+
+/// Multiplication by a constant, in a basis, as a matrix for the affine instruction.
+fn map(basis: Basis, constant: u8) -> u64 {
+    let mut rows = [0_u8; 8]; // of the most significant bit of the result first
+    for column in 0..8 {
+        let image = basis.octet(multiply(constant, basis.element(1 << column)));
+        for (bit, row) in rows.iter_mut().rev().enumerate() {
+            *row |= (image >> bit & 1) << column;
+        }
+    }
+    u64::from_le_bytes(rows)
+}
+
+impl Constants {
+    pub(crate) fn new(error_correction: ErrorCorrection, basis: Basis) -> Self {
+        let (check_symbols, first_root) = (
+            error_correction.check_symbols(),
+            error_correction.first_root(),
+        );
+        let mut places = [[0; WIDE]; RESIDUES];
+        for (residue, places) in places.iter_mut().enumerate() {
+            let mut last = 0;
+            let mut syndromes = (0..check_symbols as u8)
+                .filter(|k| (first_root + usize::from(*k)) % RESIDUES == residue);
+            for place in places {
+                last = syndromes.next().unwrap_or(last);
+                *place = last;
+            }
+        }
+        let points =
+            places.map(|places| places.map(|k| map(basis, beta(first_root + usize::from(k)))));
+        let mut parity = [[[0; WIDE]; MAXIMUM_CHECK_SYMBOLS / WIDE]; MAXIMUM_CHECK_SYMBOLS];
+        for (k, maps) in parity.iter_mut().enumerate().take(check_symbols) {
+            let symbols = interpolation(error_correction, k);
+            for (map_, symbol) in maps.as_flattened_mut().iter_mut().zip(symbols) {
+                *map_ = map(basis, symbol);
+            }
+        }
+        let fold = std::array::from_fn(|residue| map(basis, beta(ROWS * residue)));
+        Constants {
+            check_symbols,
+            fold,
+            points,
+            places,
+            parity,
+        }
+    }
+}
+
+/// Coefficients, highest power first, of the polynomial that is one at root k and zero at the others.
+fn interpolation(error_correction: ErrorCorrection, k: usize) -> Vec<u8> {
+    let root = beta(error_correction.first_root() + k);
+    let mut quotient = vec![1]; // of the generator by x - root
+    for coefficient in generator(error_correction) {
+        let last = quotient[quotient.len() - 1];
+        quotient.push(coefficient ^ multiply(last, root));
+    }
+    quotient.pop(); // remainder zero
+    let value = quotient.iter().fold(0, |sum, &c| multiply(sum, root) ^ c);
+    quotient
+        .iter()
+        .map(|&c| multiply(c, field::inverse(value)))
+        .collect()
+}
+
+/// Whether this processor has the instructions used here.
+pub(crate) fn is_available() -> bool {
+    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("gfni")
+}
+
+/// See `Kernel::check`.
+pub(crate) fn check(
+    constants: &Constants,
+    block: &[u8],
+    depth: usize,
+    syndromes: &mut Syndromes,
+) -> u8 {
+    let mut padded = [0; BLOCK];
+    let end = ORDER * depth;
+    padded[end - block.len()..end].copy_from_slice(block);
+    // SAFETY: a Kernel holds this variant only where `is_available`.
+    unsafe { evaluate(constants, &padded, depth, syndromes) }
+}
+
+/// See `Kernel::encode`.
+pub(crate) fn encode(constants: &Constants, frame: &[u8], depth: usize, check_symbols: &mut [u8]) {
+    let mut padded = [0; BLOCK];
+    let end = (ORDER - constants.check_symbols) * depth;
+    padded[end - frame.len()..end].copy_from_slice(frame);
+    let mut syndromes = [[0; 8]; MAXIMUM_CHECK_SYMBOLS];
+    // SAFETY: a Kernel holds this variant only where `is_available`.
+    let symbols = unsafe {
+        evaluate(constants, &padded, depth, &mut syndromes);
+        interpolate(constants, &syndromes)
+    };
+    let mut interleaved = [0; MAXIMUM_CHECK_SYMBOLS * MAXIMUM_DEPTH];
+    for (i, symbol) in symbols.iter().enumerate() {
+        // What is written past the depth is overwritten by the symbol that follows.
+        interleaved[i * depth..i * depth + MAXIMUM_DEPTH].copy_from_slice(symbol);
+    }
+    check_symbols.copy_from_slice(&interleaved[..check_symbols.len()]);
+}
+
+#[target_feature(enable = "avx512f,gfni")]
+fn load(octets: &[u8; REGISTER]) -> __m512i {
+    // SAFETY: the array has the octets that are read; the load needs no alignment.
+    unsafe { _mm512_loadu_si512(octets.as_ptr().cast()) }
+}
+
+#[target_feature(enable = "avx512f,gfni")]
+fn load_maps(maps: &Maps) -> __m512i {
+    // SAFETY: the array has the 64 octets that are read; the load needs no alignment.
+    unsafe { _mm512_loadu_si512(maps.as_ptr().cast()) }
+}
+
+#[target_feature(enable = "avx512f,gfni")]
+fn store(octets: &mut [u8; REGISTER], register: __m512i) {
+    // SAFETY: the array has room for what is written; the store needs no alignment.
+    unsafe { _mm512_storeu_si512(octets.as_mut_ptr().cast(), register) }
+}
+
+#[target_feature(enable = "avx512f,gfni")]
+fn broadcast(octets: &[u8; WIDE]) -> __m512i {
+    _mm512_set1_epi64(i64::from_le_bytes(*octets))
+}
+
+#[inline(always)]
+fn piece<const N: usize>(octets: &[u8], at: usize) -> &[u8; N] {
+    octets[at..at + N].first_chunk().expect("N octets")
+}
+
+/// All syndromes of a padded block, and a bit for every code word with one that is not zero.
+#[target_feature(enable = "avx512f,gfni")]
+fn evaluate(constants: &Constants, block: &Block, depth: usize, syndromes: &mut Syndromes) -> u8 {
+    let mut residues = [[0; RESIDUE]; RESIDUES];
+    fold(constants, block, depth, &mut residues);
+    let points = constants.points.each_ref().map(|maps| load_maps(maps));
+    let mut sums = [_mm512_setzero_si512(); RESIDUES];
+    for row in 0..ROWS {
+        for residue in 0..RESIDUES {
+            let symbols = broadcast(piece(&residues[residue], row * depth));
+            let shifted = _mm512_gf2p8affine_epi64_epi8::<0>(sums[residue], points[residue]);
+            sums[residue] = _mm512_xor_si512(shifted, symbols);
+        }
+    }
+    let any = sums.iter().fold(_mm512_setzero_si512(), |any, sum| {
+        _mm512_or_si512(any, *sum)
+    });
+    let any = _mm512_reduce_or_epi64(any).to_le_bytes();
+    let damaged = (0..depth).fold(0, |bits, codeword| {
+        bits | u8::from(any[codeword] != 0) << codeword
+    });
+    if damaged != 0 {
+        for (sum, places) in sums.iter().zip(&constants.places) {
+            let mut octets = [0; REGISTER];
+            store(&mut octets, *sum);
+            for (octets, place) in octets.chunks_exact(WIDE).zip(places) {
+                syndromes[usize::from(*place)].copy_from_slice(octets);
+            }
+        }
+    }
+    damaged
+}
+
+/// The residues of all code words modulo x^51 - w, interleaved as the block is.
+#[target_feature(enable = "avx512f,gfni")]
+fn fold(constants: &Constants, block: &Block, depth: usize, residues: &mut [Residue; RESIDUES]) {
+    let piece_octets = ROWS * depth;
+    for at in (0..piece_octets).step_by(REGISTER) {
+        let pieces: [__m512i; RESIDUES] =
+            std::array::from_fn(|i| load(piece(block, i * piece_octets + at)));
+        for (residue, map) in residues.iter_mut().zip(constants.fold) {
+            let map = _mm512_set1_epi64(map.cast_signed());
+            let mut sum = pieces[0];
+            for piece in &pieces[1..] {
+                sum = _mm512_xor_si512(_mm512_gf2p8affine_epi64_epi8::<0>(sum, map), *piece);
+            }
+            store(
+                residue[at..].first_chunk_mut().expect("a register of room"),
+                sum,
+            );
+        }
+    }
+}
+
+/// The check symbols whose syndromes are these, one code word per octet.
+#[target_feature(enable = "avx512f,gfni")]
+fn interpolate(constants: &Constants, syndromes: &Syndromes) -> [[u8; 8]; MAXIMUM_CHECK_SYMBOLS] {
+    let mut sums = [_mm512_setzero_si512(); MAXIMUM_CHECK_SYMBOLS / WIDE];
+    for (syndrome, maps) in syndromes
+        .iter()
+        .zip(&constants.parity)
+        .take(constants.check_symbols)
+    {
+        let syndrome = broadcast(syndrome);
+        for (sum, maps) in sums.iter_mut().zip(maps) {
+            let term = _mm512_gf2p8affine_epi64_epi8::<0>(syndrome, load_maps(maps));
+            *sum = _mm512_xor_si512(*sum, term);
+        }
+    }
+    let mut symbols = [[0; 8]; MAXIMUM_CHECK_SYMBOLS];
+    for (sum, octets) in sums
+        .iter()
+        .zip(symbols.as_flattened_mut().as_chunks_mut().0)
+    {
+        store(octets, *sum);
+    }
+    symbols
+}
