@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, NamedTuple, Self
+from typing import Any, ClassVar, Final, NamedTuple, Self
 
 from ccsds._unit import Unit, maker, require_octets, write_into
 from ccsds.errors import EncodeError, FieldError, IntegrityError, TruncatedError
@@ -12,7 +12,8 @@ from ccsds.frames.aos_data_field import (
     BitstreamProtocolDataUnit,
     MultiplexingProtocolDataUnit,
 )
-from ccsds.frames.error_control import correct_frame_header, frame_error_control, frame_header_error_control
+from ccsds.frames.error_control import correct_header as corrected_header
+from ccsds.frames.error_control import frame_error_control, header_error_control
 from ccsds.frames.only_idle_data import OnlyIdleDataFill
 from ccsds.frames.operational_control_field import OCTETS as CONTROL_OCTETS
 from ccsds.frames.operational_control_field import (
@@ -132,15 +133,26 @@ class AosTransferFrame(Unit, frozen=True):
         if not self.frame_header_error_control_present:
             return None
         received = self.received_frame_header_error_control
-        return frame_header_error_control(self._header()) if received is None else received
+        return header_error_control(self._header()) if received is None else received
 
     @property
     def is_intact(self) -> bool:
         """False when the frame was decoded with `check=False` and one of its check fields does not verify."""
         header, received = self.received_frame_header_error_control, self.received_frame_error_control_field
-        return (header is None or header == frame_header_error_control(self._header())) and (
+        return (header is None or header == header_error_control(self._header())) and (
             received is None or received == frame_error_control(self._protected())
         )
+
+    @property
+    def managed_parameters(self) -> dict[str, Any]:
+        """The keywords with which `decode` gives this frame back from its octets."""
+        return {
+            "frame_error_control_present": self.frame_error_control_present,
+            "frame_header_error_control_present": self.frame_header_error_control_present,
+            "operational_control_field_present": self.operational_control_field is not None,
+            "insert_zone_octets": len(self.insert_zone),
+            "issue": self.issue,
+        }
 
     @property
     def extended_virtual_channel_frame_count(self) -> int:
@@ -249,7 +261,7 @@ class AosTransferFrame(Unit, frozen=True):
 
         Args:   the managed parameters of the channel: nothing in the frame tells what it consists of.
                 correct_header: repair up to two nibbles of the header by its error control; how many
-                `ccsds.frames.error_control.correct_frame_header` tells.
+                `ccsds.frames.error_control.correct_header` tells.
                 check: False keeps a frame whose check fields do not verify (see `is_intact`).
         Raises: IntegrityError: a check field does not verify.  FieldError: another version.
                 TruncatedError: no room for all of it and one octet of data.
@@ -385,14 +397,16 @@ def _verify_header(octets: Octets, correct: bool, check: bool) -> tuple[Octets, 
     end = covered + _HEADER_CHECK_OCTETS
     header = bytes(memoryview(octets)[:end])
     field = int.from_bytes(header[covered:], "big")
-    if frame_header_error_control(header[:covered]) == field:
+    if header_error_control(header) == field:
         return octets, None
-    repaired = correct_frame_header(header) if correct else None
-    if repaired is not None:
-        return repaired[0] + bytes(memoryview(octets)[end:]), None
-    if check:
-        beyond = ", nor can it be corrected" if correct else ""
-        raise _damaged(f"frame header error control does not verify{beyond}", covered, "4.1.2.6")
+    if correct:
+        try:
+            return corrected_header(header).octets + bytes(memoryview(octets)[end:]), None
+        except IntegrityError:
+            if check:
+                raise
+    elif check:
+        raise _damaged("frame header error control does not verify", covered, "4.1.2.6")
     return octets, field
 
 

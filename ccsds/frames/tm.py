@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from ccsds._unit import Unit, maker, require_octets, write_into
 from ccsds.errors import EncodeError, FieldError, IntegrityError, TruncatedError
@@ -130,6 +130,16 @@ class TmTransferFrame(Unit, frozen=True):
         """False when the frame was decoded with `check=False` and its error control field does not verify."""
         received = self.received_frame_error_control_field
         return received is None or received == frame_error_control(self._protected())
+
+    @property
+    def managed_parameters(self) -> dict[str, Any]:
+        """The keywords with which `decode` gives this frame back from its octets."""
+        data = self.secondary_header_data_field
+        lies = data is not None and self.stated_secondary_header_length is not None
+        return {
+            "frame_error_control_present": self.frame_error_control_present,
+            "secondary_header_octets": SECONDARY_HEADER.octets + len(data) if lies and data is not None else None,
+        }
 
     @property
     def operational_control_field_flag(self) -> int:

@@ -1,0 +1,185 @@
+"""Hypothesis strategies for every unit, drawn from the same layouts that encode and decode them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from ccsds.frames import aos, aos_data_field, tm
+from ccsds.frames.aos import AosTransferFrame
+from ccsds.frames.aos_data_field import BitstreamProtocolDataUnit, MultiplexingProtocolDataUnit
+from ccsds.frames.operational_control_field import CLCW, Clcw, Type2Report
+from ccsds.frames.tm import TmTransferFrame
+from ccsds.layout import Layout
+from ccsds.packets import encapsulation_packet, space_packet
+from ccsds.packets.encapsulation_packet import EncapsulationPacket
+from ccsds.packets.space_packet import SpacePacket
+
+__all__ = [
+    "aos_transfer_frames",
+    "bitstream_protocol_data_units",
+    "clcws",
+    "encapsulation_packets",
+    "field_values",
+    "multiplexing_protocol_data_units",
+    "operational_control_fields",
+    "packets",
+    "space_packets",
+    "tm_transfer_frames",
+    "type_2_reports",
+]
+
+
+def field_values(layout: Layout, *, without: tuple[str, ...] = (), **fixed: int) -> SearchStrategy[dict[str, int]]:
+    """Values for the fields of a layout, each over its whole range.
+
+    Args: without: fields that are computed.  fixed: fields that have one value.
+    """
+    return st.fixed_dictionaries(
+        {
+            field.name: st.just(fixed[field.name]) if field.name in fixed else st.integers(0, field.maximum)
+            for field in layout
+            if field.name not in without
+        }
+    )
+
+
+@st.composite
+def space_packets(draw: DrawFn, *, maximum_data_octets: int = 64, allow_idle: bool = True) -> SpacePacket:
+    """Space packets of version 0 with 1 to `maximum_data_octets` octets of data."""
+    values: dict[str, Any] = draw(
+        field_values(space_packet.PRIMARY_HEADER, without=("packet_data_length",), packet_version_number=0)
+    )
+    if values["application_process_id"] == space_packet.IDLE_APPLICATION_PROCESS_ID:
+        values["secondary_header_flag"] = 0
+        values["application_process_id"] -= not allow_idle
+    return SpacePacket(packet_data_field=draw(st.binary(min_size=1, max_size=maximum_data_octets)), **values)
+
+
+@st.composite
+def encapsulation_packets(
+    draw: DrawFn, *, maximum_data_octets: int = 64, allow_idle: bool = True
+) -> EncapsulationPacket:
+    """Encapsulation packets with headers of 1, 2, 4 and 8 octets."""
+    choice = draw(st.integers(0 if allow_idle else 1, 3))
+    header = encapsulation_packet.HEADERS[choice]
+    values: dict[str, Any] = draw(
+        field_values(
+            header,
+            without=("packet_length",),
+            packet_version_number=encapsulation_packet.PACKET_VERSION_NUMBER,
+            length_of_length=choice,
+        )
+    )
+    protocols = [
+        value
+        for value in range(header["encapsulation_protocol_id"].maximum + 1)
+        if (choice or value == encapsulation_packet.IDLE_PROTOCOL_ID)
+        and (choice > 1 or value != encapsulation_packet.EXTENSION_PROTOCOL_ID)
+        and (allow_idle or value != encapsulation_packet.IDLE_PROTOCOL_ID)
+    ]
+    values["encapsulation_protocol_id"] = draw(st.sampled_from(protocols))
+    most = min(maximum_data_octets, header["packet_length"].maximum - header.octets) if choice else 0
+    return EncapsulationPacket(encapsulated_data_field=draw(st.binary(max_size=most)), **values)
+
+
+def packets(
+    *, maximum_data_octets: int = 64, allow_idle: bool = True
+) -> SearchStrategy[SpacePacket | EncapsulationPacket]:
+    """Packets of either kind."""
+    sizes: dict[str, Any] = {"maximum_data_octets": maximum_data_octets, "allow_idle": allow_idle}
+    return st.one_of(space_packets(**sizes), encapsulation_packets(**sizes))
+
+
+def clcws() -> SearchStrategy[Clcw]:
+    """Communications Link Control Words."""
+    return field_values(CLCW, without=("control_word_type",), clcw_version_number=0).map(lambda values: Clcw(**values))
+
+
+def type_2_reports() -> SearchStrategy[Type2Report]:
+    """Reports of type 2."""
+    return st.binary(min_size=4, max_size=4).map(
+        lambda octets: Type2Report(report=bytes([octets[0] | 0x80]) + octets[1:])
+    )
+
+
+def operational_control_fields() -> SearchStrategy[bytes]:
+    """The four octets of either kind of report."""
+    return st.one_of(clcws(), type_2_reports()).map(lambda unit: unit.encode())
+
+
+@st.composite
+def tm_transfer_frames(draw: DrawFn, *, maximum_data_octets: int = 64) -> TmTransferFrame:
+    """TM transfer frames with and without secondary header, control field and error control."""
+    values: dict[str, Any] = draw(
+        field_values(
+            tm.PRIMARY_HEADER,
+            without=("operational_control_field_flag", "secondary_header_flag"),
+            transfer_frame_version_number=0,
+        )
+    )
+    data = draw(st.binary(min_size=1, max_size=maximum_data_octets))
+    if not values["synchronization_flag"]:
+        values |= {"packet_order_flag": 0, "segment_length_id": 3}
+        values["first_header_pointer"] = draw(
+            st.one_of(st.integers(0, len(data) - 1), st.sampled_from([tm.NO_PACKET_START, tm.ONLY_IDLE_DATA]))
+        )
+    length = tm.SECONDARY_HEADER["secondary_header_length"].maximum
+    secondary = draw(st.none() | st.binary(min_size=1, max_size=length))
+    if secondary is not None:
+        version = tm.SECONDARY_HEADER["secondary_header_version_number"].maximum
+        values["secondary_header_version_number"] = draw(st.integers(0, version))
+    return TmTransferFrame(
+        transfer_frame_data_field=data,
+        secondary_header_data_field=secondary,
+        operational_control_field=draw(st.none() | operational_control_fields()),
+        frame_error_control_present=draw(st.booleans()),
+        **values,
+    )
+
+
+@st.composite
+def aos_transfer_frames(draw: DrawFn, *, maximum_data_octets: int = 64, issue: int | None = None) -> AosTransferFrame:
+    """AOS transfer frames with and without each optional part; `issue` None: of any issue of 732.0-B."""
+    chosen = draw(st.integers(1, 5)) if issue is None else issue
+    early = chosen < 5
+    values: dict[str, Any] = draw(
+        field_values(
+            aos.PRIMARY_HEADER_ISSUE_4 if early else aos.PRIMARY_HEADER,
+            transfer_frame_version_number=aos.VERSION_NUMBER,
+        )
+    )
+    if not early:
+        upper, lower = values.pop("spacecraft_id_most_significant"), values.pop("spacecraft_id_least_significant")
+        values["spacecraft_id"] = upper << 8 | lower
+    return AosTransferFrame(
+        transfer_frame_data_field=draw(st.binary(min_size=1, max_size=maximum_data_octets)),
+        insert_zone=draw(st.binary(max_size=8)),
+        operational_control_field=draw(st.none() | operational_control_fields()),
+        frame_header_error_control_present=draw(st.booleans()),
+        frame_error_control_present=draw(st.booleans()),
+        issue=chosen,
+        **values,
+    )
+
+
+@st.composite
+def multiplexing_protocol_data_units(draw: DrawFn, *, maximum_zone_octets: int = 64) -> MultiplexingProtocolDataUnit:
+    """M_PDUs with random octets as their zone."""
+    zone = draw(st.binary(min_size=1, max_size=maximum_zone_octets))
+    special = [aos_data_field.NO_PACKET_START, aos_data_field.ONLY_IDLE_DATA]
+    pointer = draw(st.integers(0, len(zone) - 1) | st.sampled_from(special))
+    spare = draw(st.integers(0, aos_data_field.M_PDU_HEADER["reserved_spare"].maximum))
+    return MultiplexingProtocolDataUnit(first_header_pointer=pointer, packet_zone=zone, reserved_spare=spare)
+
+
+@st.composite
+def bitstream_protocol_data_units(draw: DrawFn, *, maximum_zone_octets: int = 64) -> BitstreamProtocolDataUnit:
+    """B_PDUs with random octets as their zone."""
+    zone = draw(st.binary(min_size=1, max_size=maximum_zone_octets))
+    special = [aos_data_field.NO_IDLE_DATA, aos_data_field.ONLY_IDLE_BITS]
+    pointer = draw(st.integers(0, 8 * len(zone) - 1) | st.sampled_from(special))
+    spare = draw(st.integers(0, aos_data_field.B_PDU_HEADER["reserved_spare"].maximum))
+    return BitstreamProtocolDataUnit(bitstream_data_pointer=pointer, bitstream_data_zone=zone, reserved_spare=spare)
