@@ -171,7 +171,10 @@ class Burst:
     def __getitem__(self, index: int | slice) -> Any:
         """The frame at `index` as a memoryview, or the frames of a slice of step 1 as a burst."""
         if isinstance(index, slice):
-            return self._slice(*index.indices(len(self)))
+            start, stop, step = index.indices(len(self))
+            if step != 1:
+                raise ValueError("a burst is sliced with step 1")
+            return self.part(start, max(start, stop))
         count = len(self)
         if not -count <= index < count:
             raise IndexError(f"frame {index} of a burst of {count}")
@@ -230,12 +233,10 @@ class Burst:
             self._handed_out.append(frame)
         return frame
 
-    def _slice(self, start: int, stop: int, step: int) -> Burst:
-        if step != 1:
-            raise ValueError("a burst is sliced with step 1")
+    def part(self, start: int, stop: int) -> Burst:
+        """The frames from `start` to before `stop` (0 <= start <= stop <= len), sharing the buffer."""
         if self._lent:
             raise LentFrameError("a lent burst cannot be sliced: the slice would outlive it; use copy()")
-        stop = max(start, stop)
         part = Burst.__new__(Burst)
         part._octets, part._view = self._octets, self._view
         part._offsets = self._offsets[start : stop + 1]

@@ -38,7 +38,7 @@ class _Lane:
         with self.lock:
             taken = 0 if self.ended else min(len(burst), self.capacity - self.frames)
             if taken:
-                self.queue.append(burst[:taken].copy())
+                self.queue.append(burst.part(0, taken).copy())
                 self.frames += taken
                 os.eventfd_write(self.event, 1)
             return taken
@@ -49,8 +49,8 @@ class _Lane:
             while self.queue and max_frames:
                 burst = self.queue.popleft()
                 if len(burst) > max_frames:
-                    self.queue.appendleft(burst[max_frames:])
-                    burst = burst[:max_frames]
+                    self.queue.appendleft(burst.part(max_frames, len(burst)))
+                    burst = burst.part(0, max_frames)
                 taken.append(burst)
                 max_frames -= len(burst)
                 self.frames -= len(burst)
@@ -120,7 +120,7 @@ class MemoryPort(Port):
             raise ValueError(f"a frame is longer than the {self.capabilities.maximum_frame_octets} octets of this port")
         taken = self._outward.put(burst)
         self._counters.sent_frames += taken
-        self._counters.sent_octets += burst[:taken].octets
+        self._counters.sent_octets += burst.part(0, taken).octets
         if not self.capabilities.back_pressure:
             self._counters.dropped_by_port += len(burst) - taken
             return len(burst)

@@ -32,7 +32,7 @@ from netmap_io.port import Capabilities, Counters, LinkType, Options, Port
 __all__ = ["Interface", "PcapReader", "PcapWriter", "Section", "Statistics", "open_address"]
 
 MAXIMUM_BLOCK_OCTETS = 16 << 20
-PIECE_OCTETS = 256 << 10
+PIECE_OCTETS = 1 << 20
 _NO_LIMIT_READS = 2**63 - 1
 
 _LINK_TYPES = {
@@ -294,19 +294,20 @@ class PcapReader(Port):
 
     def _paced(self, pace: Pace, max_frames: int, deadline: float | None) -> Burst:
         while True:
-            waiting, self._waiting = self._waiting or self._next(max_frames, deadline), None
+            waiting = self._next(max_frames, deadline) if self._waiting is None else self._waiting
+            self._waiting = None
             if not len(waiting):
                 return waiting
             count, wait_ns = pace.due(waiting.timestamps_ns[:max_frames], time.monotonic_ns())
             if count:
-                self._waiting = waiting[count:] if count < len(waiting) else None
-                return waiting[:count]
+                self._waiting = waiting.part(count, len(waiting)) if count < len(waiting) else None
+                return waiting.part(0, count)
             self._waiting = waiting
             left = wait_ns / 1e9
             if deadline is not None:
                 left = min(left, deadline - time.monotonic())
                 if left <= 0:
-                    return waiting[:0]
+                    return waiting.part(0, 0)
             time.sleep(left)
 
     def _next(self, max_frames: int, deadline: float | None) -> Burst:

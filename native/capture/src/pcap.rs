@@ -110,9 +110,10 @@ impl PcapWalker {
             }
             let seconds = i64::from(u32_of::<BIG>(header, 0));
             let fraction = i64::from(u32_of::<BIG>(header, 4)) * i64::from(self.fraction_ns);
-            let frame = &rest[self.record_header_octets..end];
+            let frame = &rest[self.record_header_octets..];
             let original = u32_of::<BIG>(header, 12);
-            batch.push(frame, seconds * 1_000_000_000 + fraction, original, 0);
+            let timestamp = seconds * 1_000_000_000 + fraction;
+            batch.push_front_of(frame, captured, timestamp, original, 0);
             at += end;
         }
         (at, None)

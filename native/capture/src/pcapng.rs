@@ -205,8 +205,8 @@ impl PcapngWalker {
             catalogue.times_out_of_range += 1;
             -1
         });
-        let frame = &block[start..start + captured];
-        batch.push(frame, timestamp, original, self.first + interface);
+        let rest = &block[start..];
+        batch.push_front_of(rest, captured, timestamp, original, self.first + interface);
         let options = padded(start + captured);
         if options < room {
             annotate::<BIG>(&block[options..room], batch, catalogue);

@@ -1,0 +1,271 @@
+"""The contract of netmap_io.port, against every driver."""
+
+from __future__ import annotations
+
+import gc
+import pickle
+import select
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from netmap_io import Burst, LinkType, Port, open_port
+from netmap_io.burst import ETHERNET, RAW_OCTETS
+from netmap_io.drivers.memory import memory_pair
+from netmap_io.errors import LinkTypeError, PortClosedError, PortUnsupportedError
+from netmap_io.port import require_link_type
+
+Carry = Callable[[Burst], Port]
+"""Sends a burst and gives the port that will receive it."""
+
+
+@contextmanager
+def _pcap(tmp_path, options: str) -> Iterator[Carry]:
+    opened = []
+
+    def carry(burst: Burst) -> Port:
+        path = tmp_path / f"{len(opened)}.cap"
+        with open_port(f"pcap:{path}?mode=write&link_type=raw_octets&{options}") as port:
+            assert port.send(burst) == len(burst)
+            port.flush()
+            assert (port.counters.sent_frames, port.counters.sent_octets) == (len(burst), burst.octets)
+        opened.append(open_port(f"pcap:{path}"))
+        return opened[-1]
+
+    yield carry
+    for port in opened:
+        port.close()
+
+
+@contextmanager
+def _memory(tmp_path, options: str) -> Iterator[Carry]:
+    near, far = memory_pair()
+
+    def carry(burst: Burst) -> Port:
+        assert near.send(burst) == len(burst)
+        near.flush()
+        near.close()
+        assert (near.counters.sent_frames, near.counters.sent_octets) == (len(burst), burst.octets)
+        return far
+
+    yield carry
+    far.close()
+
+
+@contextmanager
+def _loop(tmp_path, options: str) -> Iterator[Carry]:
+    with open_port("memory:") as port:
+
+        def carry(burst: Burst) -> Port:
+            assert port.send(burst) == len(burst)
+            return port
+
+        yield carry
+
+
+SUBJECTS = {
+    "pcapng": (_pcap, "format=pcapng"),
+    "pcap": (_pcap, "format=pcap"),
+    "pcap-big-endian": (_pcap, "format=pcap&byte_order=big"),
+    "memory-pair": (_memory, ""),
+    "memory-loop": (_loop, ""),
+}
+ENDLESS = {"memory-loop"}
+
+
+@pytest.fixture(params=SUBJECTS)
+def subject(request, tmp_path):
+    driver, options = SUBJECTS[request.param]
+    with driver(tmp_path, options) as carry:
+        carry.name = request.param
+        yield carry
+
+
+@pytest.fixture
+def burst() -> Burst:
+    frames = [bytes([index]) * (index % 70) for index in range(100)]
+    return Burst.of(frames, [1_700_000_000_000_000_000 + index for index in range(100)])
+
+
+def test_what_is_sent_is_received(subject, burst):
+    assert subject(burst).receive(1000, 0) == burst
+
+
+def test_receive_keeps_to_max_frames_and_loses_nothing(subject, burst):
+    port = subject(burst)
+    parts = [port.receive(33, 0) for _ in range(4)]
+    assert [len(part) for part in parts] == [33, 33, 33, 1]
+    assert [bytes(frame) for part in parts for frame in part] == [bytes(frame) for frame in burst]
+    assert np.concatenate([part.timestamps_ns for part in parts]).tolist() == burst.timestamps_ns.tolist()
+    assert (port.counters.received_frames, port.counters.received_octets) == (100, burst.octets)
+
+
+def test_nothing_there_is_an_empty_burst_in_time(subject, burst):
+    port = subject(burst)
+    port.receive(1000, 0)
+    assert len(port.receive(1000, 0)) == 0
+    assert len(port.receive(1000, 0.01)) == 0
+    if subject.name not in ENDLESS:
+        assert port.exhausted
+        assert len(port.receive(1000, None)) == 0  # at once
+        assert list(port.bursts()) == []
+
+
+def test_max_frames_must_be_positive(subject, burst):
+    with pytest.raises(ValueError, match="max_frames"):
+        subject(burst).receive(0, 0)
+
+
+def test_a_received_burst_outlives_everything(subject, burst):
+    port = subject(burst)
+    received = port.receive(1000, 0)
+    frame = received[50]
+    port.close()
+    del port
+    gc.collect()
+    assert bytes(frame) == bytes(burst[50])
+    assert pickle.loads(pickle.dumps(received)) == burst
+
+
+def test_lent_frames_raise_after_their_block(subject, burst):
+    port = subject(burst)
+    with port.lend(10) as lent:
+        assert [bytes(frame) for frame in lent] == [bytes(frame) for frame in burst[:10]]
+        kept, frame, view, columns = lent.copy(), lent[5], lent.buffer, lent.timestamps_ns
+    for use in (
+        lambda: len(lent),
+        lambda: lent[0],
+        lambda: list(lent),
+        lambda: lent.buffer,
+        lambda: lent.offsets,
+        lambda: lent.copy(),
+        lambda: frame.tobytes(),
+        lambda: view.tobytes(),
+    ):
+        with pytest.raises(ValueError):
+            use()
+    assert kept == burst[:10]
+    assert columns.tolist() == burst.timestamps_ns[:10].tolist()
+    assert port.receive(1000, 0) == burst[10:]
+
+
+def test_lent_frames_are_taken_back_when_the_block_fails(subject, burst):
+    port = subject(burst)
+    with pytest.raises(ZeroDivisionError), port.lend(10) as lent:
+        frame = lent[3]
+        1 / 0  # noqa: B018
+    with pytest.raises(ValueError):
+        frame.tobytes()
+    port.close()
+
+
+def test_close_is_idempotent_and_final(subject, burst):
+    port = subject(burst)
+    with port:
+        pass
+    port.close()
+    assert port.closed
+    for use in (
+        lambda: port.receive(1, 0),
+        lambda: port.send(burst),
+        lambda: port.flush(),
+        lambda: port.fileno(),
+    ):
+        with pytest.raises(PortClosedError):
+            use()
+
+
+def test_close_releases_the_port(subject, burst):
+    port = subject(burst)
+    if subject.name in ENDLESS or subject.name == "memory-pair":
+        descriptor = port.fileno()
+        port.close()
+        with pytest.raises(OSError):
+            select.select([descriptor], [], [], 0)
+    else:
+        port.close()
+        assert port._reader is None
+
+
+def test_fileno_polls_readable_or_says_that_there_is_none(subject, burst):
+    port = subject(burst)
+    try:
+        descriptor = port.fileno()
+    except PortUnsupportedError as error:
+        assert "no file descriptor" in str(error)
+        return
+    assert select.select([descriptor], [], [], 0)[0] == [descriptor]
+    port.receive(1000, 0)
+    waits = subject.name in ENDLESS
+    assert bool(select.select([descriptor], [], [], 0)[0]) != waits  # the end of it is readable too
+
+
+def test_capabilities_are_told(subject, burst):
+    capabilities = subject(burst).capabilities
+    assert capabilities.link_type is LinkType.RAW_OCTETS
+    assert capabilities.maximum_frame_octets > 65535
+    assert capabilities.timestamp_source
+    with pytest.raises(AttributeError):
+        capabilities.mtu = 3
+
+
+def test_another_link_type_is_refused_with_a_sentence(subject, burst, tmp_path):
+    port = subject(burst)
+    require_link_type(port, LinkType.RAW_OCTETS)
+    with pytest.raises(LinkTypeError, match="carries raw octets, but a CADU stream is needed"):
+        require_link_type(port, LinkType.CADU_STREAM)
+
+
+def test_sending_another_link_type_is_refused(tmp_path):
+    burst = Burst.of([b"abc"], link_types=ETHERNET)
+    for port in (open_port("memory:"), open_port(f"pcap:{tmp_path}/x?mode=write&link_type=raw_octets")):
+        with port, pytest.raises(LinkTypeError, match=r"carries|holds"):
+            port.send(burst)
+        assert port.counters.sent_frames == 0
+
+
+def test_an_empty_burst_is_nothing(subject):
+    port = subject(Burst.of([]))
+    assert len(port.receive(10, 0)) == 0
+
+
+def test_memory_is_not_kept_by_closed_ports():
+    port = open_port("memory:")
+    port.send(Burst.of([b"x" * 100]))
+    gone = weakref.ref(port)
+    port.close()
+    del port
+    gc.collect()
+    assert gone() is None
+
+
+def test_full_memory_port_gives_a_short_send_or_drops():
+    frames = Burst.of([b"a", b"b", b"c"])
+    with open_port("memory:?capacity_frames=2") as port:
+        assert port.send(frames) == 2
+        assert port.counters.dropped_by_port == 0
+        assert port.receive(10, 0) == frames[:2]
+        assert port.send(frames[2:]) == 1
+    with open_port("memory:?capacity_frames=2&when_full=drop") as port:
+        assert port.send(frames) == 3
+        assert (port.counters.sent_frames, port.counters.dropped_by_port) == (2, 1)
+
+
+def test_memory_pair_carries_both_ways_and_notices_the_other_end_close():
+    near, far = memory_pair()
+    near.send(Burst.of([b"there"]))
+    far.send(Burst.of([b"back"]))
+    assert [bytes(frame) for frame in far.receive(9, 0)] == [b"there"]
+    assert [bytes(frame) for frame in near.receive(9, 0)] == [b"back"]
+    far.close()
+    assert near.exhausted
+    with pytest.raises(PortClosedError, match="other end"):
+        near.send(Burst.of([b"x"]))
+    near.close()
+
+
+def test_link_numbers():
+    assert Burst.of([b"x"]).link_types.tolist() == [RAW_OCTETS]
