@@ -86,6 +86,7 @@ class Damage:
         self.plan = plan
         self.parameters = parameters
         self.tolerated = receiver.tolerated_marker_errors
+        self.flywheel_frames = receiver.flywheel_frames
         self.random = random
         self.fates = [Fate.INTACT] * len(units)
         self.corrected = [0] * len(units)
@@ -294,7 +295,26 @@ class Damage:
         stream = np.concatenate(pieces)
         for start, end in noise_places:
             self._scrub(stream, start, end)
+            if 0 < start < end:
+                self._check_flywheel(stream[start : start + unit_bits])
         return stream, offsets
+
+    def _check_flywheel(self, bits: OctetArray) -> None:
+        """Refuse noise through which a flywheel would read a codeblock: its outcome depends on the receiver.
+
+        Reed-Solomon codewords are cyclic, and so is the short randomizer's sequence: a frame that comes a few whole
+        octets late decodes where the frame before let it be expected, into octets that are no frame.
+        """
+        if not self.flywheel_frames or len(bits) < 8 * self.units.shape[1]:
+            return
+        sequence = randomizer_octets(self.parameters.randomizer, self.parameters.coded_octets)
+        zeros = np.frombuffer(ATTACHED_SYNC_MARKER + sequence, dtype=np.uint8)
+        seen = np.packbits(bits)
+        if not (self._is_lost(zeros, seen) and self._is_lost(zeros, np.invert(seen))):
+            raise ConfigurationError(
+                "noise_gaps: with this code and randomizer a flywheel decodes a frame that comes so many bits late; "
+                "use another length, the long randomizer, or flywheel_frames=0"
+            )
 
     def _scrub(self, stream: OctetArray, start: int, end: int) -> None:
         """Change noise until nothing in it, or across its edges, looks like a marker."""
