@@ -85,8 +85,7 @@ impl Batch {
         }
         self.offsets.push(end as u64);
         self.timestamps_ns.push(timestamp_ns);
-        self.original_lengths
-            .push(original_length.max(length as u32));
+        self.original_lengths.push(original_length.max(length as u32));
         self.interfaces.push(interface);
     }
 
