@@ -18,22 +18,81 @@ _HOME = {
     "TruncatedError": "ccsds.errors",
     "Field": "ccsds.layout",
     "Layout": "ccsds.layout",
+    "PacketType": "ccsds.packets.space_packet",
+    "SequenceFlags": "ccsds.packets.space_packet",
+    "SpacePacket": "ccsds.packets.space_packet",
+    "EncapsulationPacket": "ccsds.packets.encapsulation_packet",
+    "TmTransferFrame": "ccsds.frames.tm",
+    "AosTransferFrame": "ccsds.frames.aos",
+    "Clcw": "ccsds.frames.operational_control_field",
+    "ReedSolomonCode": "ccsds.coding.reed_solomon",
+    "MasterChannel": "ccsds.link.managed_parameters",
+    "Mission": "ccsds.link.managed_parameters",
+    "PhysicalChannel": "ccsds.link.managed_parameters",
+    "VirtualChannel": "ccsds.link.managed_parameters",
+    "load_mission": "ccsds.link.missions",
+    "mission_names": "ccsds.link.missions",
+    "Account": "ccsds.link.account",
+    "FrameBatch": "ccsds.link.frame_batch",
+    "PacketBatch": "ccsds.link.packet_batch",
+    "space_packets": "ccsds.link.packet_batch",
+    "Batch": "ccsds.link.receiver",
+    "Receiver": "ccsds.link.receiver",
+    "Reception": "ccsds.link.receiver",
+    "receive": "ccsds.link.receiver",
 }
 
-__all__ = sorted([*_HOME, "__version__"])
+__all__ = [
+    "Account",
+    "AosTransferFrame",
+    "Batch",
+    "CcsdsError",
+    "Clcw",
+    "ConfigurationError",
+    "DecodeError",
+    "EncapsulationPacket",
+    "EncodeError",
+    "Field",
+    "FieldError",
+    "FrameBatch",
+    "IntegrityError",
+    "Layout",
+    "MasterChannel",
+    "Mission",
+    "PacketBatch",
+    "PacketType",
+    "PhysicalChannel",
+    "ProtocolError",
+    "Receiver",
+    "Reception",
+    "ReedSolomonCode",
+    "SequenceFlags",
+    "SpacePacket",
+    "TmTransferFrame",
+    "TruncatedError",
+    "VirtualChannel",
+    "__version__",
+    "load_mission",
+    "mission_names",
+    "receive",
+    "space_packets",
+]
 
 if TYPE_CHECKING:
-    from ccsds.errors import (
-        CcsdsError,
-        ConfigurationError,
-        DecodeError,
-        EncodeError,
-        FieldError,
-        IntegrityError,
-        ProtocolError,
-        TruncatedError,
-    )
+    from ccsds.coding.reed_solomon import ReedSolomonCode
+    from ccsds.errors import CcsdsError, ConfigurationError, DecodeError, EncodeError, FieldError, IntegrityError, ProtocolError, TruncatedError
+    from ccsds.frames.aos import AosTransferFrame
+    from ccsds.frames.operational_control_field import Clcw
+    from ccsds.frames.tm import TmTransferFrame
     from ccsds.layout import Field, Layout
+    from ccsds.link.account import Account
+    from ccsds.link.frame_batch import FrameBatch
+    from ccsds.link.managed_parameters import MasterChannel, Mission, PhysicalChannel, VirtualChannel
+    from ccsds.link.missions import load_mission, mission_names
+    from ccsds.link.packet_batch import PacketBatch, space_packets
+    from ccsds.link.receiver import Batch, Receiver, Reception, receive
+    from ccsds.packets.encapsulation_packet import EncapsulationPacket
+    from ccsds.packets.space_packet import PacketType, SequenceFlags, SpacePacket
 
 
 def __getattr__(name: str) -> Any:

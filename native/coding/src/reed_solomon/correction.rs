@@ -49,38 +49,34 @@ pub(crate) fn errors(syndromes: &[u8], first_root: usize, symbols: usize) -> Opt
     }
     let mut errors = roots(&locator[..=degree], symbols)?;
     let evaluator = evaluator(&locator[..=degree], syndromes);
-    for i in 0..errors.count {
-        errors.values[i] = value(&locator[..=degree], &evaluator[..degree], first_root, errors.powers[i])?;
-    }
+    values(&locator[..=degree], &evaluator[..degree], first_root, &mut errors)?;
     explains(&errors, syndromes, first_root).then_some(errors)
 }
 
 /// Berlekamp and Massey: the shortest recurrence of the syndromes, lowest power first, and its length.
 fn locator(syndromes: &[u8]) -> ([u8; COEFFICIENTS], usize) {
     let mut locator = [0; COEFFICIENTS];
-    let mut previous = [0; COEFFICIENTS]; // multiplied by x once per step
+    let mut previous = [0; COEFFICIENTS]; // as it was before the length last grew
     (locator[0], previous[0]) = (1, 1);
-    let (mut length, mut previous_discrepancy) = (0, 1);
+    let (mut length, mut previous_length, mut previous_discrepancy) = (0, 0, 1);
+    let mut shift = 1; // steps since then
     for r in 0..syndromes.len() {
-        previous.copy_within(..COEFFICIENTS - 1, 1);
-        previous[0] = 0;
         let terms = locator[..=length].iter().zip(syndromes[..=r].iter().rev());
         let discrepancy = terms.fold(0, |sum, (&l, &s)| sum ^ multiply(l, s));
-        if discrepancy == 0 {
-            continue;
+        if discrepancy != 0 {
+            let factor = multiply(discrepancy, inverse(previous_discrepancy));
+            let factor = &PRODUCTS[usize::from(factor)];
+            let before = locator;
+            for (l, &p) in locator[shift..].iter_mut().zip(&previous[..=previous_length]) {
+                *l ^= factor[usize::from(p)];
+            }
+            if 2 * length <= r {
+                (previous, previous_length, previous_discrepancy) = (before, length, discrepancy);
+                length = r + 1 - length;
+                shift = 0;
+            }
         }
-        let factor = &PRODUCTS[usize::from(multiply(discrepancy, inverse(previous_discrepancy)))];
-        let before = locator;
-        let grows = 2 * length <= r;
-        let used = (if grows { r + 1 - length } else { length }) + 1;
-        for (l, &p) in locator[..used].iter_mut().zip(&previous) {
-            *l ^= factor[usize::from(p)];
-        }
-        if grows {
-            length = r + 1 - length;
-            previous = before;
-            previous_discrepancy = discrepancy;
-        }
+        shift += 1;
     }
     (locator, length)
 }
@@ -117,19 +113,46 @@ fn evaluator(locator: &[u8], syndromes: &[u8]) -> [u8; MAXIMUM_ERRORS] {
     product
 }
 
-/// Forney: X^(1 - first_root) evaluator(1/X) / locator'(1/X), or None where the derivative vanishes.
-fn value(locator: &[u8], evaluator: &[u8], first_root: usize, power: u8) -> Option<u8> {
-    let x = PRIMITIVE * usize::from(power) % ORDER; // logarithm of X
-    let inverse_x = &PRODUCTS[usize::from(EXPONENTS[ORDER - x])];
-    let numerator = evaluator.iter().rev().fold(0, |sum: u8, &c| inverse_x[usize::from(sum)] ^ c);
-    let inverse_x_squared = &PRODUCTS[usize::from(EXPONENTS[2 * (ORDER - x) % ORDER])];
-    let odd = locator.iter().skip(1).step_by(2).rev();
-    let denominator = odd.fold(0, |sum: u8, &c| inverse_x_squared[usize::from(sum)] ^ c);
-    if numerator == 0 || denominator == 0 {
-        return None;
+/// Forney: X^(1 - first_root) evaluator(1/X) / locator'(1/X).  None: one of them vanishes.
+fn values(locator: &[u8], evaluator: &[u8], first_root: usize, errors: &mut Errors) -> Option<()> {
+    let count = errors.count;
+    let mut inverses = [0; MAXIMUM_ERRORS]; // logarithms of 1/X
+    for (inverse, power) in inverses[..count].iter_mut().zip(errors.powers) {
+        *inverse = (ORDER - usize::from(power)) * PRIMITIVE % ORDER;
     }
-    let scale = (ORDER + 1 - first_root % ORDER) * x;
-    Some(EXPONENTS[(scale + logarithm(numerator) + ORDER - logarithm(denominator)) % ORDER])
+    let inverses = &inverses[..count];
+    let numerators = evaluate(inverses, 1, evaluator.iter().rev());
+    let denominators = evaluate(inverses, 2, locator.iter().skip(1).step_by(2).rev());
+    for i in 0..count {
+        if numerators[i] == 0 || denominators[i] == 0 {
+            return None;
+        }
+        let scale = (first_root - 1) * inverses[i];
+        let ratio = logarithm(numerators[i]) + ORDER - logarithm(denominators[i]);
+        errors.values[i] = EXPONENTS[(scale + ratio) % ORDER];
+    }
+    Some(())
+}
+
+/// The polynomial with these coefficients, highest power first, at alpha^(times logarithm): all points advance
+/// together, because each step of one of them waits for a table.
+fn evaluate<'a>(
+    logarithms: &[usize],
+    times: usize,
+    coefficients: impl Iterator<Item = &'a u8>,
+) -> [u8; MAXIMUM_ERRORS] {
+    let mut points = [&PRODUCTS[0]; MAXIMUM_ERRORS];
+    for (point, logarithm) in points.iter_mut().zip(logarithms) {
+        *point = &PRODUCTS[usize::from(EXPONENTS[times * logarithm % ORDER])];
+    }
+    let points = &points[..logarithms.len()];
+    let mut sums = [0; MAXIMUM_ERRORS];
+    for coefficient in coefficients {
+        for (sum, point) in sums.iter_mut().zip(points) {
+            *sum = point[usize::from(*sum)] ^ coefficient;
+        }
+    }
+    sums
 }
 
 /// Whether the errors alone have these syndromes, that is, whether the corrected word is a code word.

@@ -101,8 +101,8 @@ impl Points {
 
     /// The polynomial with these coefficients, highest power first, at every point.
     #[inline(always)]
-    pub(crate) fn evaluate(&self, coefficients: impl Iterator<Item = u8>) -> [u8; LANES] {
-        let mut sum = [0_u8; LANES];
+    pub(crate) fn evaluate(&self, mut coefficients: impl Iterator<Item = u8>) -> [u8; LANES] {
+        let mut sum = [coefficients.next().unwrap_or(0); LANES];
         for coefficient in coefficients {
             let mut next = [coefficient; LANES];
             for products in self.products.iter().rev() {
