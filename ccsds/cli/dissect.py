@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from click.shell_completion import CompletionItem
@@ -19,6 +19,8 @@ __all__ = ["InputProblem", "UnitName", "command", "octets_of", "octets_of_text"]
 
 _HEX_NOISE = re.compile(rb"0x|[\s:,_-]", re.IGNORECASE)
 _HEX = re.compile(rb"(?:[0-9a-f]{2})*", re.IGNORECASE)
+_COLUMNS = {"bit": "dim", "bits": "dim", "field": "bold", "value": "cyan", "binary": "", "meaning": "", "clause": "dim"}
+_WIDE_TERMINAL = 120  # columns; below, a clause beside every field would fold the rest
 EPILOG = """\b
 Examples:
   ccsds dissect 0801c0000001cafe
@@ -165,31 +167,19 @@ def _show(found: Dissection) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=f"{found.unit}, {len(found.octets)} octets", title_justify="left", box=None, pad_edge=False)
-    for name, style in (
-        ("bit", "dim"),
-        ("bits", "dim"),
-        ("field", "bold"),
-        ("value", "cyan"),
-        ("binary", ""),
-        ("meaning", ""),
-        ("clause", "dim"),
-    ):
-        table.add_column(
-            name, style=style or None, justify="right" if name in ("bit", "bits") else "left", overflow="fold"
-        )
+    console = Console()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    wide = console.width >= _WIDE_TERMINAL
+    for name, style in _COLUMNS.items():
+        if wide or name != "clause":
+            justify: Literal["left", "right"] = "right" if name in ("bit", "bits") else "left"
+            table.add_column(name, style=style, justify=justify, overflow="fold", no_wrap=name == "field")
     for field in found.fields:
         meaning = escape(field.meaning)
-        table.add_row(
-            str(field.bit_offset),
-            str(field.bits),
-            field.name,
-            field.shown_value(),
-            field.bit_string,
-            f"[bold red]{meaning}[/]" if "WRONG" in meaning else meaning,
-            field.clause,
-        )
-    console = Console()
+        row = [str(field.bit_offset), str(field.bits), field.name, field.shown_value(), field.bit_string]
+        row.append(f"[bold red]{meaning}[/]" if "WRONG" in meaning else meaning)
+        table.add_row(*row, *[field.clause] * wide)
+    console.print(f"[bold]{found.unit}[/], {len(found.octets)} octets", highlight=False)
     console.print(table)
     for problem in found.problems:
         console.print(f"[bold red]problem:[/] {escape(problem)}", highlight=False)
