@@ -108,7 +108,6 @@ class _Walk:
         self.managed = managed
         self.fields: list[DissectedField] = []
         self.notes: list[str] = []
-        self.missing: list[str] = []
 
     def header(self, layout: Layout, at: int, meanings: _Meanings | None = None) -> dict[str, int]:
         """Add the fields of a header at octet `at` that are wholly there; return their values."""
@@ -134,8 +133,8 @@ class _Walk:
                     layout.clause(field.name),
                 )
             )
-        if len(values) < len(layout.fields) and at <= len(self.octets):
-            self.missing.append(layout.name)
+        if len(values) < len(layout.fields):
+            self.notes.append(f"{layout.name} is cut off: {len(layout.fields) - len(values)} fields are not there")
         return values
 
     def field(
@@ -203,7 +202,7 @@ def _walk_encapsulation_packet(walk: _Walk, at: int = 0) -> None:
     layout = headers[choice]
     meanings: _Meanings = {
         "encapsulation_protocol_id": _protocol,
-        "length_of_length": lambda value: f"a header of {headers[value].octets} octets",
+        "length_of_length": lambda value: f"{headers[value].octets} octets of header",
         "packet_length": lambda value: f"{value} octets, header included",
     }
     values = walk.header(layout, at, meanings)
@@ -323,6 +322,7 @@ def _walk_aos(walk: _Walk) -> None:
             "transfer_frame_version_number": lambda value: "AOS" if value == aos.VERSION_NUMBER else "no AOS frame",
             "virtual_channel_id": lambda value: "only idle data" if value == 63 else "",
             "replay_flag": _flag("replayed", "real time"),
+            "spacecraft_id_most_significant": lambda value: f"spacecraft id {value << 8 | _lower_spacecraft_id(walk)}",
             "virtual_channel_frame_count_usage_flag": _flag("the cycle extends the count", "the cycle says nothing"),
         },
     )
@@ -347,6 +347,11 @@ def _walk_aos(walk: _Walk) -> None:
         _walk_error_control(walk, check_at, aos.UNIT, aos.DOCUMENT)
 
 
+def _lower_spacecraft_id(walk: _Walk) -> int:
+    name = "spacecraft_id_least_significant"
+    return next(field.value or 0 for field in walk.fields if field.name == name)
+
+
 def _walk_data_unit(walk: _Walk, kind: str, begin: int, end: int) -> None:
     """What an AOS data field holds: M_PDU, B_PDU, or octets that are nobody's business."""
     inside = _Walk(walk.octets[: max(end, 0)], walk.managed)
@@ -363,7 +368,6 @@ def _walk_data_unit(walk: _Walk, kind: str, begin: int, end: int) -> None:
         inside.field("B_PDU", "bitstream_data_zone", begin, end, "", f"{aos.DOCUMENT} §4.1.4.3.3")
     walk.fields += inside.fields
     walk.notes += inside.notes
-    walk.missing += inside.missing
 
 
 def _bit_pointer(value: int) -> str:
@@ -430,7 +434,9 @@ def guess_unit(octets: Octets) -> str:
         if _decode(UNITS[name], whole, {})[0] is not None:
             return name
     if len(whole) == control.OCTETS:
-        return "type-2-report" if whole[0] & 0x80 else "clcw"
+        for name in ("clcw", "type-2-report"):
+            if _decode(UNITS[name], whole, {})[0] is not None:
+                return name
     version = whole[0] >> 6 if whole else 0
     if version == aos.VERSION_NUMBER:
         return "aos-transfer-frame"
@@ -447,7 +453,7 @@ def guess_unit(octets: Octets) -> str:
 def _decode(kind: UnitKind, octets: bytes, managed: Mapping[str, Any]) -> tuple[Any, list[str]]:
     """The unit, damaged if it must be, or None; and what is wrong with it."""
     keywords = {name: managed[name] for name in kind.managed if managed.get(name) is not None}
-    problems = []
+    problems: list[str] = []
     try:
         return kind.cls.decode(octets, **keywords), problems
     except DecodeError as error:
