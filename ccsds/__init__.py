@@ -80,7 +80,16 @@ __all__ = [
 
 if TYPE_CHECKING:
     from ccsds.coding.reed_solomon import ReedSolomonCode
-    from ccsds.errors import CcsdsError, ConfigurationError, DecodeError, EncodeError, FieldError, IntegrityError, ProtocolError, TruncatedError
+    from ccsds.errors import (
+        CcsdsError,
+        ConfigurationError,
+        DecodeError,
+        EncodeError,
+        FieldError,
+        IntegrityError,
+        ProtocolError,
+        TruncatedError,
+    )
     from ccsds.frames.aos import AosTransferFrame
     from ccsds.frames.operational_control_field import Clcw
     from ccsds.frames.tm import TmTransferFrame

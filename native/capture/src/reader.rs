@@ -19,7 +19,7 @@ const COMPRESSED_OCTETS: usize = 64 << 10;
 /// How much is read at once, and how much a record may claim.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Octets asked for in one read, at least 1.
+    /// Octets asked for in one read, at least 2.
     pub piece_octets: usize,
     /// The longest block or record that is accepted.
     pub maximum_block_octets: usize,
@@ -77,7 +77,7 @@ impl Reader {
     }
 
     fn new(source: Source, limits: Limits) -> Self {
-        let limits = Limits { piece_octets: limits.piece_octets.max(1), ..limits };
+        let limits = Limits { piece_octets: limits.piece_octets.max(GZIP_MAGIC.len()), ..limits };
         Self {
             source,
             limits,
