@@ -257,7 +257,7 @@ def _writer(
     """A function that writes a batch of records and returns their octets."""
     if form in ("pcapng", "pcap"):
         return _capture_writer(target, form, stack, udp_port, bare)
-    stream = sys.stdout.buffer if target == "-" else stack.enter_context(Path(target).open("wb"))
+    stream = sys.stdout.buffer if target == "-" else stack.enter_context(Path(target).open("wb"))  # noqa: SIM115
 
     def write(batch: list[tuple[bytes | memoryview, int]]) -> int:
         if form == "hex":

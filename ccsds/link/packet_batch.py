@@ -6,9 +6,10 @@ Sources: CCSDS 133.0-B-2 section 4.1 (space packets), CCSDS 133.1-B-3 section 4.
 from __future__ import annotations
 
 import importlib
+import io
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Any, overload
+from typing import Any, BinaryIO, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +20,7 @@ from ccsds.layout import Octets
 from ccsds.link.columns import as_array, as_arrays, as_offsets
 from ccsds.packets.space_packet import PRIMARY_HEADER, SpacePacket
 
-__all__ = ["MAXIMUM_PACKET_OCTETS", "PacketBatch", "PacketWalker", "space_packets"]
+__all__ = ["MAXIMUM_PACKET_OCTETS", "PacketBatch", "PacketWalker", "packet_batches", "space_packets"]
 
 MAXIMUM_PACKET_OCTETS = 1 << 24
 """Longest packet that is believed unless told otherwise.  Space packets end at 65542 octets; the length field of
@@ -256,3 +257,39 @@ class PacketWalker:
         batch.trailing_octets = self._waiting
         batch.refusal = self.refusal
         return batch
+
+
+def packet_batches(
+    file: BinaryIO,
+    *,
+    chunk_octets: int = 4 << 20,
+    encapsulation: bool = True,
+    maximum_packet_octets: int = MAXIMUM_PACKET_OCTETS,
+) -> Iterator[PacketBatch]:
+    """The packets of an open packet file, a batch for each chunk that is read, from where the file stands.
+
+    Where the file can seek, an unfinished packet is read again with the next chunk, which is cheaper than joining the
+    chunks; a pipe is fed to a PacketWalker.  Offsets in a batch count from its own octets; a refusal's from the first
+    octet read.
+
+    Returns: at least one batch.  The last one has no packets; its trailing_octets and refusal are those of the file.
+    """
+    walker = PacketWalker(encapsulation=encapsulation, maximum_packet_octets=maximum_packet_octets)
+    if not file.seekable():
+        while chunk := file.read(chunk_octets):
+            yield walker.feed(chunk)
+        yield walker.finish()
+        return
+    left, needed, before, refusal = 0, 1, 0, None
+    while refusal is None and len(octets := file.read(max(chunk_octets, needed))) > left:
+        batch, needed = _scan(octets, encapsulation, maximum_packet_octets, before)
+        left, refusal = batch.trailing_octets, batch.refusal
+        before += len(octets) - left
+        file.seek(-left, io.SEEK_CUR)
+        yield batch
+    # What is left: an unfinished packet that was read once more, or all that follows a refusal.
+    at = file.tell() if refusal else file.tell() - left
+    end = space_packets(b"")
+    end.trailing_octets = file.seek(0, io.SEEK_END) - at
+    end.refusal = refusal
+    yield end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import struct
 import tomllib
 from itertools import pairwise
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccsds import _native
-from ccsds.link.packet_batch import PacketBatch, PacketWalker, space_packets
+from ccsds.link.packet_batch import PacketBatch, PacketWalker, packet_batches, space_packets
 from ccsds.packets.space_packet import PRIMARY_HEADER, PacketType, SequenceFlags, SpacePacket
 
 CAPTURES = Path(__file__).parents[3] / "shared" / "captures"
@@ -106,6 +107,14 @@ def test_batch_equals_objects(units: list[SpacePacket]) -> None:
         assert batch[name].dtype == np.min_scalar_type(PRIMARY_HEADER[name].maximum)
 
 
+@given(st.lists(units, max_size=20))
+def test_objects_of_either_kind(units: list[bytes]) -> None:
+    pytest.importorskip("ccsds.packets.encapsulation_packet", reason="the encapsulation packet codec is not here yet")
+    batch = space_packets(b"".join(units))
+    assert [packet.encode() for packet in batch] == units
+    assert [packet.packet_version_number for packet in batch] == batch["packet_version_number"].tolist()
+
+
 @given(files, dirt, st.binary(max_size=20))
 def test_any_octets_are_walked_as_the_standards_say(file: bytes, middle: bytes, tail: bytes) -> None:
     octets = file + middle + file + tail
@@ -142,6 +151,26 @@ def test_octet_by_octet(file: bytes, dirty: bytes) -> None:
     whole = space_packets(octets)
     assert found == rows(whole)
     assert walker.finish().trailing_octets == whole.trailing_octets
+
+
+class Pipe(io.BytesIO):
+    """Gives what is there, and cannot go back."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+@given(files, dirt, st.sampled_from([1, 7, 100, 4096]), st.sampled_from([io.BytesIO, Pipe]), st.integers(0, 9))
+def test_a_file_in_chunks_gives_the_same(file: bytes, dirty: bytes, chunk: int, kind: Any, before: int) -> None:
+    octets = file[:3000] + dirty + file[:500]
+    opened = kind(bytes(before) + octets)
+    opened.read(before)
+    whole = space_packets(octets)
+    *batches, last = packet_batches(opened, chunk_octets=chunk)
+    assert [row for batch in batches for row in rows(batch)] == rows(whole)
+    assert not len(last)
+    assert last.trailing_octets == whole.trailing_octets
+    assert str(last.refusal) == str(whole.refusal)
 
 
 @pytest.mark.parametrize("fill", ["nested packets", "zeros", "ones", "noise"])

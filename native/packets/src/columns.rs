@@ -97,45 +97,69 @@ impl Column {
     }
 }
 
+/// Appends the fields of 48-bit headers to the seven columns.
+type Append = fn(&mut [Column; FIELDS.len()], &[u64]);
+
 /// Cuts blocks of 48-bit headers into the seven columns.
 pub(crate) struct Cutter {
     pub(crate) columns: [Column; FIELDS.len()],
-    wide: bool,
+    append: Append,
 }
 
 impl Cutter {
     /// Starts empty, in the memory of `columns`.
     pub(crate) fn new(mut columns: [Column; FIELDS.len()]) -> Self {
         columns.iter_mut().for_each(Column::clear);
-        Cutter { columns, wide: wide_registers() }
+        Cutter { columns, append: variants()[0] }
     }
 
     /// Append the fields of these headers.
     pub(crate) fn append(&mut self, headers: &[u64]) {
-        #[cfg(target_arch = "x86_64")]
-        if self.wide {
-            #[allow(unsafe_code)]
-            // SAFETY: `wide` is true only where the processor has the features of `append_wide`.
-            return unsafe { append_wide(&mut self.columns, headers) };
-        }
-        append(&mut self.columns, headers);
+        (self.append)(&mut self.columns, headers);
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-fn wide_registers() -> bool {
-    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl")
+/// The same loop for every width of register that this processor has, the widest first.
+fn variants() -> Vec<Append> {
+    let mut found: Vec<Append> = Vec::with_capacity(3);
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl") {
+            found.push(wide::append_avx512);
+        }
+        if is_x86_feature_detected!("avx2") {
+            found.push(wide::append_avx2);
+        }
+    }
+    found.push(append);
+    found
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-fn wide_registers() -> bool {
-    false
-}
-
+/// The loop compiled for wider registers; only `variants` hands these functions out.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn append_wide(columns: &mut [Column; FIELDS.len()], headers: &[u64]) {
-    append(columns, headers);
+#[allow(unsafe_code)]
+mod wide {
+    use super::{Column, FIELDS, append};
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn avx512(columns: &mut [Column; FIELDS.len()], headers: &[u64]) {
+        append(columns, headers);
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn avx2(columns: &mut [Column; FIELDS.len()], headers: &[u64]) {
+        append(columns, headers);
+    }
+
+    pub(super) fn append_avx512(columns: &mut [Column; FIELDS.len()], headers: &[u64]) {
+        // SAFETY: `variants` hands this function out only where the processor has AVX-512 BW and VL (and so F).
+        unsafe { avx512(columns, headers) }
+    }
+
+    pub(super) fn append_avx2(columns: &mut [Column; FIELDS.len()], headers: &[u64]) {
+        // SAFETY: `variants` hands this function out only where the processor has AVX2.
+        unsafe { avx2(columns, headers) }
+    }
 }
 
 #[inline(always)]
@@ -148,6 +172,35 @@ fn append(columns: &mut [Column; FIELDS.len()], headers: &[u64]) {
             Column::U16(values) => values.extend(headers.iter().map(|h| (h >> shift & mask) as u16)),
             Column::U32(values) => values.extend(headers.iter().map(|h| (h >> shift & mask) as u32)),
             Column::U64(values) => values.extend(headers.iter().map(|h| h >> shift & mask)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variant_cuts_what_single_bits_say() {
+        let headers: Vec<u64> = (0..1000_u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16).collect();
+        let bit = |header: u64, at: u32| header >> (HEADER_BITS - 1 - at) & 1;
+        for (number, append) in variants().into_iter().enumerate() {
+            let mut columns = empty_columns();
+            for block in [&headers[..3], &headers[3..3], &headers[3..700], &headers[700..]] {
+                append(&mut columns, block);
+            }
+            for (field, column) in FIELDS.iter().zip(&columns) {
+                let expected = headers.iter().map(|&header| {
+                    (field.bit_offset..field.bit_offset + field.bits).fold(0, |value, at| value << 1 | bit(header, at))
+                });
+                let given: Vec<u64> = match column {
+                    Column::U8(values) => values.iter().map(|&value| u64::from(value)).collect(),
+                    Column::U16(values) => values.iter().map(|&value| u64::from(value)).collect(),
+                    Column::U32(values) => values.iter().map(|&value| u64::from(value)).collect(),
+                    Column::U64(values) => values.clone(),
+                };
+                assert!(expected.eq(given), "{}, variant {number}", field.name);
+            }
         }
     }
 }

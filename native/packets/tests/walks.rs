@@ -183,3 +183,28 @@ fn fields_fill_the_header() {
     }
     assert_eq!(at, 48);
 }
+
+/// `CCSDS_FUZZ_SECONDS=60 cargo test --release -p ccsds-packets -- --ignored --nocapture`
+#[test]
+#[ignore = "runs as long as it is told"]
+fn fuzz() {
+    let seconds = std::env::var("CCSDS_FUZZ_SECONDS").map_or(10, |text| text.parse().unwrap());
+    let begun = std::time::Instant::now();
+    let (mut inputs, mut octets_walked) = (0_u64, 0_u64);
+    while begun.elapsed().as_secs() < seconds {
+        let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ (inputs + 1));
+        let size = 20_000 + random.below(600_000) as usize;
+        let mut octets = deceiving(&mut random, size);
+        for _ in 0..random.below(4) {
+            let at = random.below(octets.len() as u64) as usize;
+            octets[at] = random.next() as u8;
+        }
+        let cut = random.below(octets.len() as u64 / 4) as usize;
+        octets.truncate(octets.len() - cut);
+        let maximum_octets = [1 << 24, 3000, 70_000][random.below(3) as usize];
+        twins(&octets, &Rules { encapsulation: random.below(2) == 0, maximum_octets });
+        inputs += 1;
+        octets_walked += octets.len() as u64;
+    }
+    println!("{inputs} inputs, {octets_walked} octets, no difference");
+}
