@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+import re
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -440,6 +442,21 @@ def test_fading_makes_as_many_errors_as_the_signal_level_has() -> None:
     assert lost and all(120 < index < 280 for index in lost)
 
 
+def test_expected_report_has_the_shape_of_a_replay() -> None:
+    stream = SUITE["aos-mixed-0"].make()
+    report = stream.expected_report()
+    assert report["format"] == "ccsds-replay/1"
+    assert [row["virtual_channel_id"] for row in report["virtual_channels"]] == [0, 3, 63]
+    assert sum(row["frames"] for row in report["virtual_channels"]) == len(stream.truth.frames)
+    rows = report["application_processes"] + report["encapsulation"]
+    idle = [row for row in rows if row.get("application_process_id") == 2047 or row.get("protocol_id") == 0]
+    assert sum(row["packets"] for row in idle) == sum(row["idle_packets"] for row in report["virtual_channels"])
+    everything = sum(row["packets"] for row in rows) - sum(row["packets"] for row in idle)
+    assert everything == report["totals"]["packets"] > 0
+    octets = sum(row["packet_octets"] for row in rows) - sum(row["packet_octets"] for row in idle)
+    assert octets == report["totals"]["packet_octets"]
+
+
 # --- the demo's pass ---
 
 
@@ -464,3 +481,14 @@ def test_demo_downlink_is_a_noisy_pass() -> None:
 @pytest.mark.parametrize("seed", range(2, 8))
 def test_demo_downlink_of_any_seed_and_length(seed: int) -> None:
     assert demo_downlink(seed=seed, frames=60 * seed).stream.truth.frames
+
+
+def test_examples_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "impaired-streams.md"
+    monkeypatch.chdir(tmp_path)
+    examples = re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
+    assert len(examples) == 6
+    names: dict[str, object] = {}
+    for example in examples:
+        exec(compile(example, str(page), "exec"), names)
+    assert (tmp_path / "damaged.cadu").stat().st_size > 200_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from random import Random
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,11 @@ from ccsds.testing.transmitter.frames import make_foreign_frame
 from ccsds.testing.transmitter.impairments import Impairments, Plan, ReceiverSettings, make_plan
 
 __all__ = ["CountRange", "ImpairedStream", "Truth", "impair"]
+
+VIRTUAL_CHANNEL_COLUMNS = (
+    *("frames", "repeated_frames", "counter_gaps", "lost_frames", "only_idle_data_frames"),
+    *("packets", "packet_octets", "idle_packets", "sha256"),
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,31 @@ class ImpairedStream:
     truth: Truth
     parameters: TransmitterParameters
     receiver: ReceiverSettings
+
+    def expected_report(self) -> dict[str, Any]:
+        """What `ccsds replay --json` must say, as far as it is certain: without the counts that have a range."""
+        rows: dict[str, list[dict[str, Any]]] = {
+            "virtual_channels": [],
+            "application_processes": [],
+            "encapsulation": [],
+        }
+        for account in self.truth.virtual_channels.values():
+            key = {"spacecraft_id": self.parameters.spacecraft_id, "virtual_channel_id": account.virtual_channel_id}
+            rows["virtual_channels"].append(key | {name: getattr(account, name) for name in VIRTUAL_CHANNEL_COLUMNS})
+            for process_id, values in sorted(account.application_processes.items()):
+                columns = zip(("packets", "packet_octets", "sequence_gaps", "missing_packets"), values, strict=True)
+                rows["application_processes"].append(key | {"application_process_id": process_id} | dict(columns))
+            for protocol_id, values in sorted(account.encapsulation.items()):
+                columns = zip(("packets", "packet_octets"), values, strict=True)
+                rows["encapsulation"].append(key | {"protocol_id": protocol_id} | dict(columns))
+        channels = self.truth.virtual_channels.values()
+        totals = {
+            "foreign_frames": self.truth.foreign_frames,
+            "corrected_symbols": self.truth.corrected_symbols,
+            "packets": sum(account.packets for account in channels),
+            "packet_octets": sum(account.packet_octets for account in channels),
+        }
+        return {"format": "ccsds-replay/1", **rows, "totals": totals}
 
 
 def impair(
