@@ -127,6 +127,7 @@ def impair(
     damage.add_bit_errors()
     damage.invert()
     damage.slip_and_cut()
+    damage.truncate(impairments.truncated_end_bits)
     bits, offsets = damage.assemble(impairments)
     fates = tuple(
         FrameFate(offset, source if source >= 0 else None, fate, corrected, plan.marker_errors.get(slot, 0), inverted)
