@@ -129,18 +129,22 @@ def impair(
     damage.slip_and_cut()
     damage.truncate(impairments.truncated_end_bits)
     bits, offsets = damage.assemble(impairments)
-    fates = tuple(
-        FrameFate(offset, source if source >= 0 else None, fate, corrected, plan.marker_errors.get(slot, 0), inverted)
-        for slot, (offset, source, fate, corrected, inverted) in enumerate(
-            zip(offsets, plan.sources, damage.fates, damage.corrected, plan.inverted, strict=True)
-        )
-    )
+    fates = _fates(plan, damage, offsets)
     return ImpairedStream(
         octets=np.packbits(bits).tobytes(),
         bit_length=len(bits),
         truth=_truth(transmission, foreign, plan, fates, impairments, receiver),
         parameters=parameters,
         receiver=receiver,
+    )
+
+
+def _fates(plan: Plan, damage: Damage, offsets: list[int]) -> tuple[FrameFate, ...]:
+    """What became of each slot."""
+    slots = zip(offsets, plan.sources, damage.fates, damage.corrected, plan.inverted, strict=True)
+    return tuple(
+        FrameFate(offset, source if source >= 0 else None, fate, corrected, plan.marker_errors.get(slot, 0), inverted)
+        for slot, (offset, source, fate, corrected, inverted) in enumerate(slots)
     )
 
 
