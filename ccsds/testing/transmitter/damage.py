@@ -18,7 +18,7 @@ from ccsds.testing.transmitter.coding import (
     randomizer_octets,
     to_conventional,
 )
-from ccsds.testing.transmitter.impairments import Impairments, Plan, ReceiverSettings
+from ccsds.testing.transmitter.impairments import Impairments, Plan, ReceiverSettings, cut_limits
 from ccsds.testing.transmitter.parameters import ATTACHED_SYNC_MARKER, TransmitterParameters
 
 __all__ = ["Damage", "Fate", "FrameFate", "marker_look_alikes"]
@@ -218,11 +218,20 @@ class Damage:
         return np.insert(bits, at, np.uint8(self.random.randrange(2)))
 
     def _cut(self, bits: OctetArray) -> OctetArray:
-        code = self.parameters.reed_solomon
-        # A frame that loses fewer symbols than E per codeword could still be corrected.
-        least = 1 if code is None else 8 * code.interleaving_depth * (code.correctable_symbols + 2)
-        most = len(bits) - MARKER_BITS
-        return bits[: len(bits) - self.random.randint(min(least, most), most)]
+        return bits[: len(bits) - self.random.randint(*cut_limits(self.parameters))]
+
+    def truncate(self, count: int) -> None:
+        """Take bits off the last frame: what is left is lost, also to a receiver that fills up with zeros."""
+        if not count:
+            return
+        last = len(self.units) - 1
+        bits = np.unpackbits(self.units[last])
+        filled = bits.copy()
+        filled[len(bits) - count :] = 0
+        if not self._is_lost(self.units[last], np.packbits(filled)):
+            raise ConfigurationError("truncated_end_bits: the last frame could still be read; take another seed")
+        self.changed[last] = bits[: len(bits) - count]
+        self.fates[last] = Fate.CUT
 
     def _disturbed(self, slot: int, change: Callable[[OctetArray], OctetArray], key: str) -> OctetArray:
         bits = np.unpackbits(self.units[slot])

@@ -9,7 +9,7 @@ from random import Random
 from ccsds.errors import ConfigurationError
 from ccsds.testing.transmitter.parameters import TransmitterParameters
 
-__all__ = ["Impairments", "Plan", "ReceiverSettings", "make_plan"]
+__all__ = ["Impairments", "Plan", "ReceiverSettings", "cut_limits", "make_plan"]
 
 MOST_MARKER_ERRORS = 16  # beyond, a marker looks more like an inverted one
 INTACT_NEIGHBOURS = 2
@@ -58,6 +58,7 @@ class Impairments:
         noise_gaps: for each, how many random bits stand between two frames.
         leading_noise_bits, trailing_noise_bits: random bits before the first and after the last frame; they
             set the bit offset of the first marker.
+        truncated_end_bits: bits that the last frame lacks where the recording ends; more than could be corrected.
     """
 
     symbol_errors: tuple[tuple[int, int], ...] = ()
@@ -74,6 +75,7 @@ class Impairments:
     noise_gaps: tuple[int, ...] = ()
     leading_noise_bits: int = 0
     trailing_noise_bits: int = 0
+    truncated_end_bits: int = 0
 
     def check(self, parameters: TransmitterParameters) -> None:
         """Raise ConfigurationError where this damage is impossible, or its outcome open, on such a channel."""
@@ -95,13 +97,19 @@ class Impairments:
             longest = 255 - code.virtual_fill_octets // code.interleaving_depth
             if any(not 1 <= errors <= longest for errors, _ in self.symbol_errors):
                 raise ConfigurationError(f"symbol_errors: 1 to {longest} symbols of a codeword")
+        if self.truncated_end_bits:
+            if self.trailing_noise_bits:
+                raise ConfigurationError("truncated_end_bits: nothing follows; trailing_noise_bits must be 0")
+            least, most = cut_limits(parameters)
+            if not least <= self.truncated_end_bits <= most:
+                raise ConfigurationError(f"truncated_end_bits: {least} to {most}: past correction, within the frame")
         counts = (*self.dropped_frames, *self.repeated_frames, *self.noise_gaps)
         if any(count < 1 for count in counts):
             raise ConfigurationError("dropped_frames, repeated_frames, noise_gaps: each at least 1")
         counts = (
             *(frames for _, frames in (*self.symbol_errors, *self.marker_errors)),
             *(self.frame_error_control_errors, self.bit_slips, self.cut_frames, self.foreign_frames),
-            *(self.inverted_stretches, self.leading_noise_bits, self.trailing_noise_bits),
+            *(self.inverted_stretches, self.leading_noise_bits, self.trailing_noise_bits, self.truncated_end_bits),
         )
         if any(count < 0 for count in counts):
             raise ConfigurationError("impairments: no count is negative")
@@ -125,6 +133,13 @@ class Plan:
     cuts: list[int] = field(default_factory=list)
     noise_before: dict[int, int] = field(default_factory=dict)
     inverted: list[bool] = field(default_factory=list)
+
+
+def cut_limits(parameters: TransmitterParameters) -> tuple[int, int]:
+    """The fewest bits that a cut frame lacks, so that it is past correction, and the most: all but its marker."""
+    code, most = parameters.reed_solomon, 8 * parameters.coded_octets
+    least = 1 if code is None else 8 * code.interleaving_depth * (code.correctable_symbols + 2)
+    return min(least, most), most
 
 
 def make_plan(

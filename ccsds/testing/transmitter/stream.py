@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from random import Random
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,11 @@ from ccsds.testing.transmitter.frames import make_foreign_frame
 from ccsds.testing.transmitter.impairments import Impairments, Plan, ReceiverSettings, make_plan
 
 __all__ = ["CountRange", "ImpairedStream", "Truth", "impair"]
+
+VIRTUAL_CHANNEL_COLUMNS = (
+    *("frames", "repeated_frames", "counter_gaps", "lost_frames", "only_idle_data_frames"),
+    *("packets", "packet_octets", "idle_packets", "sha256"),
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,31 @@ class ImpairedStream:
     parameters: TransmitterParameters
     receiver: ReceiverSettings
 
+    def expected_report(self) -> dict[str, Any]:
+        """What `ccsds replay --json` must say, as far as it is certain: without the counts that have a range."""
+        rows: dict[str, list[dict[str, Any]]] = {
+            "virtual_channels": [],
+            "application_processes": [],
+            "encapsulation": [],
+        }
+        for account in self.truth.virtual_channels.values():
+            key = {"spacecraft_id": self.parameters.spacecraft_id, "virtual_channel_id": account.virtual_channel_id}
+            rows["virtual_channels"].append(key | {name: getattr(account, name) for name in VIRTUAL_CHANNEL_COLUMNS})
+            for process_id, values in sorted(account.application_processes.items()):
+                columns = zip(("packets", "packet_octets", "sequence_gaps", "missing_packets"), values, strict=True)
+                rows["application_processes"].append(key | {"application_process_id": process_id} | dict(columns))
+            for protocol_id, values in sorted(account.encapsulation.items()):
+                columns = zip(("packets", "packet_octets"), values, strict=True)
+                rows["encapsulation"].append(key | {"protocol_id": protocol_id} | dict(columns))
+        channels = self.truth.virtual_channels.values()
+        totals = {
+            "foreign_frames": self.truth.foreign_frames,
+            "corrected_symbols": self.truth.corrected_symbols,
+            "packets": sum(account.packets for account in channels),
+            "packet_octets": sum(account.packet_octets for account in channels),
+        }
+        return {"format": "ccsds-replay/1", **rows, "totals": totals}
+
 
 def impair(
     transmission: Transmission,
@@ -96,19 +127,24 @@ def impair(
     damage.add_bit_errors()
     damage.invert()
     damage.slip_and_cut()
+    damage.truncate(impairments.truncated_end_bits)
     bits, offsets = damage.assemble(impairments)
-    fates = tuple(
-        FrameFate(offset, source if source >= 0 else None, fate, corrected, plan.marker_errors.get(slot, 0), inverted)
-        for slot, (offset, source, fate, corrected, inverted) in enumerate(
-            zip(offsets, plan.sources, damage.fates, damage.corrected, plan.inverted, strict=True)
-        )
-    )
+    fates = _fates(plan, damage, offsets)
     return ImpairedStream(
         octets=np.packbits(bits).tobytes(),
         bit_length=len(bits),
         truth=_truth(transmission, foreign, plan, fates, impairments, receiver),
         parameters=parameters,
         receiver=receiver,
+    )
+
+
+def _fates(plan: Plan, damage: Damage, offsets: list[int]) -> tuple[FrameFate, ...]:
+    """What became of each slot."""
+    slots = zip(offsets, plan.sources, damage.fates, damage.corrected, plan.inverted, strict=True)
+    return tuple(
+        FrameFate(offset, source if source >= 0 else None, fate, corrected, plan.marker_errors.get(slot, 0), inverted)
+        for slot, (offset, source, fate, corrected, inverted) in enumerate(slots)
     )
 
 

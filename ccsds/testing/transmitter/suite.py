@@ -39,6 +39,7 @@ ALONE: dict[str, Impairments] = {
     "inverted-stretches": Impairments(inverted_stretches=2),
     "inverted": Impairments(invert_all=True),
     "noise-gaps": Impairments(noise_gaps=(1, 7, 9, 4001)),
+    "truncated-end": Impairments(truncated_end_bits=300 + 8 * 2 * 16),
     "noise-of-many-frames": Impairments(noise_gaps=(30011,), leading_noise_bits=20003, trailing_noise_bits=9001),
     **{f"bit-offset-{bits}": Impairments(leading_noise_bits=bits) for bits in range(1, 8)},
 }
