@@ -230,14 +230,21 @@ def install(python, mode):
     settings = ensure_compilers()
     with contextlib.suppress(FileNotFoundError):
         os.remove(STAMP)
-    for left_over in ("lib", "bdist.linux-x86_64"):  # setuptools packs whatever an older build left here
-        shutil.rmtree(os.path.join(ROOT, "build", left_over), ignore_errors=True)
+    forget_older_builds()
     pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     step("installing build tools", [*pip, *build_requirements()], settings)
     target = [ROOT] if mode == "use" else ["--config-settings", "editable_mode=compat", "-e", ROOT + "[test]"]
     step("building and installing ccsds", [*pip, "--no-build-isolation", *target], settings)
     with open(STAMP, "w") as file:
         json.dump({"mode": mode, "fingerprint": fingerprint(mode)}, file)
+
+
+def forget_older_builds():
+    """setuptools packs whatever an older build left behind, modules that are gone included."""
+    build = os.path.join(ROOT, "build")
+    for name in os.listdir(build) if os.path.isdir(build) else []:
+        if name.startswith(("lib", "bdist")):
+            shutil.rmtree(os.path.join(build, name))
 
 
 def works():

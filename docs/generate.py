@@ -1,4 +1,4 @@
-"""Pages made from the tables in the code: layouts field by field, and what conforms to which clause.
+"""Pages made from the tables in the code: the reference, layouts field by field, what conforms to which clause.
 
 python docs/generate.py        writes docs/generated/
 """
@@ -14,6 +14,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import ccsds
 from ccsds.layout import Layout
@@ -21,6 +22,21 @@ from ccsds.layout import Layout
 ROOT = Path(__file__).resolve().parents[1]
 CONFORMANCE = ROOT / "docs" / "conformance.toml"
 CODEC_PACKAGES = ("ccsds.packets", "ccsds.frames", "ccsds.security", "ccsds.transport")
+REFERENCE = (
+    "ccsds.errors",
+    "ccsds.layout",
+    "ccsds.registry",
+    "ccsds.packets",
+    "ccsds.frames",
+    "ccsds.coding",
+    "ccsds.security",
+    "ccsds.procedures",
+    "ccsds.transport",
+    "ccsds.link",
+    "ccsds.testing",
+    "netmap_io",
+    "netmap_io.drivers",
+)
 
 
 def layouts() -> Iterator[tuple[str, str, Layout]]:
@@ -61,6 +77,37 @@ def layouts_page() -> str:
     return "\n".join(parts)
 
 
+def public_modules() -> Iterator[ModuleType]:
+    """Modules with something to use, in the order of the reference."""
+    for name in REFERENCE:
+        if importlib.util.find_spec(name) is None:
+            continue
+        module = importlib.import_module(name)
+        yield module
+        for found in sorted(pkgutil.iter_modules(getattr(module, "__path__", [])), key=lambda item: item.name):
+            if not found.ispkg and not found.name.startswith("_"):
+                yield importlib.import_module(f"{name}.{found.name}")
+
+
+def own_members(module: ModuleType) -> list[str]:
+    """Classes and functions of `__all__` that are defined here, and not only passed on."""
+    names = [name for name in getattr(module, "__all__", ()) if hasattr(module, name)]
+    return [name for name in names if getattr(getattr(module, name), "__module__", None) == module.__name__]
+
+
+def reference_page() -> str:
+    """A section per module; what is in it comes from its docstrings."""
+    parts = ["# Modules\n"]
+    for module in public_modules():
+        members = own_members(module)
+        if members:
+            parts.append(
+                f"## {module.__name__}\n\n```{{eval-rst}}\n.. automodule:: {module.__name__}\n"
+                f"   :members: {', '.join(members)}\n   :member-order: bysource\n   :exclude-members: ALIASES\n```\n"
+            )
+    return "\n".join(parts)
+
+
 def conformance_rows() -> list[dict[str, str]]:
     """The rows of conformance.toml."""
     with CONFORMANCE.open("rb") as file:
@@ -87,8 +134,9 @@ def _clause_order(clause: str) -> list[tuple[int, str]]:
 def write_all(folder: Path) -> None:
     """Write the generated pages into `folder`, touching only those that changed."""
     folder.mkdir(exist_ok=True)
-    for name, text in (("layouts.md", layouts_page()), ("conformance-table.md", conformance_table())):
-        path = folder / name
+    pages = {"layouts.md": layouts_page, "modules.md": reference_page, "conformance-table.md": conformance_table}
+    for name, page in pages.items():
+        path, text = folder / name, page()
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
 

@@ -130,6 +130,17 @@ def test_the_fingerprint_follows_what_an_install_depends_on(
     assert prints()[1] != before[1]
 
 
+def test_modules_of_an_older_build_are_forgotten(
+    bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "ROOT", str(tmp_path))
+    bootstrap.forget_older_builds()  # nothing there yet
+    for name in ("lib", "lib.linux-x86_64-cpython-311", "bdist.linux-x86_64", "temp.linux-x86_64-cpython-311"):
+        (tmp_path / "build" / name).mkdir(parents=True)
+    bootstrap.forget_older_builds()
+    assert [path.name for path in (tmp_path / "build").iterdir()] == ["temp.linux-x86_64-cpython-311"]
+
+
 def test_a_step_that_fails_shows_the_end_of_its_log(bootstrap: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(bootstrap.CannotError, match="counting failed"):
         bootstrap.step("counting", [sys.executable, "-c", "for n in range(99): print('line', n)\nraise SystemExit(5)"])

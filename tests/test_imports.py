@@ -30,7 +30,7 @@ BELOW_ADAPTERS = {"numpy", "bitstring", "scapy", "hypothesis"}
 MAY_CROSS = {"netmap_io/unikernel/space_link.py"}
 # They make damaged streams and their truth, to which the decoder is held.
 TRUTH_MAKERS = ("ccsds/testing/impaired_stream", "ccsds/testing/transmitter")
-TRUTH_MAKERS_NAMES = tuple(path.replace("/", ".") for path in TRUTH_MAKERS)
+TRUTH_MAKERS_NAMES = ("ccsds.errors", *(path.replace("/", ".") for path in TRUTH_MAKERS))
 SCAPY_HOME = "ccsds/interop/scapy.py"
 
 
