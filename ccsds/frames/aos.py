@@ -6,12 +6,7 @@ from typing import Any, ClassVar, Final, NamedTuple, Self
 
 from ccsds._unit import Unit, maker, require_octets, write_into
 from ccsds.errors import EncodeError, FieldError, IntegrityError, TruncatedError
-from ccsds.frames.aos_data_field import (
-    NO_PACKET_START,
-    ONLY_IDLE_DATA,
-    BitstreamProtocolDataUnit,
-    MultiplexingProtocolDataUnit,
-)
+from ccsds.frames.aos_data_field import BitstreamProtocolDataUnit, MultiplexingProtocolDataUnit, is_early
 from ccsds.frames.error_control import correct_header as corrected_header
 from ccsds.frames.error_control import frame_error_control, header_error_control
 from ccsds.frames.only_idle_data import OnlyIdleDataFill
@@ -25,8 +20,6 @@ from ccsds.frames.operational_control_field import (
 from ccsds.layout import Field, Layout, Octets
 
 __all__ = [
-    "NO_PACKET_START",
-    "ONLY_IDLE_DATA",
     "ONLY_IDLE_DATA_VIRTUAL_CHANNEL_ID",
     "PRIMARY_HEADER",
     "PRIMARY_HEADER_ISSUE_4",
@@ -72,7 +65,8 @@ class AosTransferFrame(Unit, frozen=True):
     Whether header error control, insert zone, operational control field and frame error control are there is managed,
     and therefore part of the unit.  Both check fields are computed; the two `received_` fields hold ones that do not
     verify, kept by `decode(check=False)` and given back by `encode`.  `issue` is that of 732.0-B: up to 4 the
-    spacecraft identifier has eight bits and the two bits before the cycle are spare.
+    spacecraft identifier has eight bits, the two bits before the cycle are spare, and the first header pointer of an
+    M_PDU has eleven bits instead of sixteen.
     """
 
     ALIASES: ClassVar[dict[str, str]] = {
@@ -184,7 +178,7 @@ class AosTransferFrame(Unit, frozen=True):
     @property
     def multiplexing_protocol_data_unit(self) -> MultiplexingProtocolDataUnit:
         """The data field as M_PDU.  Raises DecodeError where it is too short."""
-        return MultiplexingProtocolDataUnit.decode(self.transfer_frame_data_field)
+        return MultiplexingProtocolDataUnit.decode(self.transfer_frame_data_field, issue=self.issue)
 
     @property
     def bitstream_protocol_data_unit(self) -> BitstreamProtocolDataUnit:
@@ -209,7 +203,7 @@ class AosTransferFrame(Unit, frozen=True):
         if self.transfer_frame_version_number != VERSION_NUMBER:
             clause = PRIMARY_HEADER.clause("transfer_frame_version_number")
             raise EncodeError(f"{UNIT}: transfer_frame_version_number is {VERSION_NUMBER} [{clause}]")
-        limit = 0xFF if _is_early(self.issue, EncodeError) else 0x3FF
+        limit = 0xFF if is_early(self.issue, EncodeError) else 0x3FF
         if not isinstance(self.spacecraft_id, int) or not 0 <= self.spacecraft_id <= limit:
             clause = PRIMARY_HEADER.clause("spacecraft_id_least_significant")
             raise EncodeError(
@@ -266,7 +260,7 @@ class AosTransferFrame(Unit, frozen=True):
         Raises: IntegrityError: a check field does not verify.  FieldError: another version.
                 TruncatedError: no room for all of it and one octet of data.
         """
-        early = _is_early(issue, ValueError)
+        early = is_early(issue, ValueError)
         if insert_zone_octets < 0:
             raise ValueError(f"insert_zone_octets is {insert_zone_octets}, not 0 or more")
         begin = PRIMARY_HEADER.octets + _HEADER_CHECK_OCTETS * frame_header_error_control_present
@@ -369,13 +363,6 @@ class _Head(NamedTuple):
 
 
 _make = maker(AosTransferFrame)
-
-
-def _is_early(issue: int, error: type[ValueError]) -> bool:
-    """True for an issue with an eight-bit spacecraft identifier."""
-    if issue not in (1, 2, 3, 4, 5):
-        raise error(f"{UNIT}: issue of CCSDS 732.0-B is 1 to 5, not {issue!r}")
-    return issue < 5
 
 
 def _layout(issue: int) -> Layout:

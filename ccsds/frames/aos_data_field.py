@@ -11,31 +11,38 @@ from ccsds.layout import Field, Layout, Octets
 __all__ = [
     "B_PDU_HEADER",
     "M_PDU_HEADER",
+    "M_PDU_HEADER_ISSUE_4",
     "NO_IDLE_DATA",
     "NO_PACKET_START",
+    "NO_PACKET_START_ISSUE_4",
     "ONLY_IDLE_BITS",
     "ONLY_IDLE_DATA",
+    "ONLY_IDLE_DATA_ISSUE_4",
     "BitstreamProtocolDataUnit",
     "MultiplexingProtocolDataUnit",
+    "is_early",
 ]
 
 DOCUMENT = "CCSDS 732.0-B-5"
-M_PDU_HEADER = Layout(
-    "M_PDU header",
-    DOCUMENT,
-    Field("reserved_spare", 5, "4.1.4.2.2.2"),
-    Field("first_header_pointer", 11, "4.1.4.2.2.3"),
+M_PDU_HEADER = Layout("M_PDU header", DOCUMENT, Field("first_header_pointer", 16, "4.1.4.2.2"))
+M_PDU_HEADER_ISSUE_4 = Layout(
+    "M_PDU header, issue 4",
+    "CCSDS 732.0-B-4",
+    Field("reserved_spare", 5, "4.1.4.2.2"),
+    Field("first_header_pointer", 11, "4.1.4.2.3"),
 )
 B_PDU_HEADER = Layout(
     "B_PDU header",
     DOCUMENT,
-    Field("reserved_spare", 2, "4.1.4.3.2.2"),
-    Field("bitstream_data_pointer", 14, "4.1.4.3.2.3"),
+    Field("reserved_spare", 2, "4.1.4.3.2"),
+    Field("bitstream_data_pointer", 14, "4.1.4.3.3"),
 )
-NO_PACKET_START: Final = 0b11111111111
-"""First header pointer of an M_PDU in which no packet starts."""
-ONLY_IDLE_DATA: Final = 0b11111111110
-"""First header pointer of an M_PDU that holds only idle data."""
+NO_PACKET_START: Final = 0xFFFF
+"""First header pointer of an M_PDU in which no packet starts (4.1.4.2.2.4); up to issue 4 the same in 11 bits, 2047."""
+ONLY_IDLE_DATA: Final = 0xFFFE
+"""First header pointer of an M_PDU that holds only idle data (4.1.4.2.2.5); up to issue 4 the same in 11 bits, 2046."""
+NO_PACKET_START_ISSUE_4: Final = 0x7FF
+ONLY_IDLE_DATA_ISSUE_4: Final = 0x7FE
 NO_IDLE_DATA: Final = 0b11111111111111
 """Bitstream data pointer of a B_PDU that is full of user data."""
 ONLY_IDLE_BITS: Final = 0b11111111111110
@@ -43,12 +50,17 @@ ONLY_IDLE_BITS: Final = 0b11111111111110
 
 
 class MultiplexingProtocolDataUnit(Unit, frozen=True):
-    """M_PDU: a stretch of packets, and where the first that starts in it starts."""
+    """M_PDU: a stretch of packets, and where the first that starts in it starts.
+
+    `issue` is that of 732.0-B: issue 5 made the pointer sixteen bits wide, up to issue 4 it has eleven after five
+    spare ones; the two special values are all ones, and all ones minus one, of that width.
+    """
 
     ALIASES: ClassVar[dict[str, str]] = {"fhp": "first_header_pointer"}
 
     first_header_pointer: int
     packet_zone: bytes
+    issue: int = 5
     reserved_spare: int = 0
 
     @property
@@ -59,7 +71,12 @@ class MultiplexingProtocolDataUnit(Unit, frozen=True):
     @property
     def is_only_idle_data(self) -> bool:
         """True when the pointer says that the zone holds only idle data."""
-        return self.first_header_pointer == ONLY_IDLE_DATA
+        return self.first_header_pointer == (ONLY_IDLE_DATA if self.issue > 4 else ONLY_IDLE_DATA_ISSUE_4)
+
+    @property
+    def is_without_packet_start(self) -> bool:
+        """True when the pointer says that no packet starts in the zone."""
+        return self.first_header_pointer == (NO_PACKET_START if self.issue > 4 else NO_PACKET_START_ISSUE_4)
 
     def __len__(self) -> int:
         return M_PDU_HEADER.octets + len(self.packet_zone)
@@ -67,28 +84,43 @@ class MultiplexingProtocolDataUnit(Unit, frozen=True):
     def check(self) -> None:
         """Raise EncodeError where a value does not fit or the clause forbids it."""
         require_octets("M_PDU", "packet_zone", self.packet_zone)
-        M_PDU_HEADER.check({name: getattr(self, name) for name in M_PDU_HEADER.names})
-        pointer = self.first_header_pointer
-        if pointer not in (NO_PACKET_START, ONLY_IDLE_DATA) and pointer >= len(self.packet_zone):
-            clause = M_PDU_HEADER.clause("first_header_pointer")
-            raise EncodeError(
-                f"M_PDU: first_header_pointer {pointer} points behind {len(self.packet_zone)} octets [{clause}]"
-            )
+        if is_early(self.issue, EncodeError):
+            layout = M_PDU_HEADER_ISSUE_4
+        elif self.reserved_spare:
+            raise EncodeError(f"M_PDU: issue {self.issue} has no reserved_spare [{DOCUMENT} §4.1.4.2.2]")
+        else:
+            layout = M_PDU_HEADER
+        layout.check({name: getattr(self, name) for name in layout.names})
+        pointer, octets = self.first_header_pointer, len(self.packet_zone)
+        if not (self.is_only_idle_data or self.is_without_packet_start) and pointer >= octets:
+            clause = layout.clause("first_header_pointer")
+            raise EncodeError(f"M_PDU: first_header_pointer {pointer} points behind {octets} octets [{clause}]")
 
     @classmethod
-    def decode(cls, octets: Octets) -> Self:
+    def decode(cls, octets: Octets, *, issue: int = 5) -> Self:
         """The M_PDU that a whole data field is.  Raises: TruncatedError: no octet of packet zone."""
-        spare, pointer = M_PDU_HEADER.values(octets)
-        return _make_m_pdu(pointer, _zone(octets, M_PDU_HEADER), spare)  # type: ignore[no-any-return]
+        spare = 0
+        if is_early(issue, ValueError):
+            spare, pointer = M_PDU_HEADER_ISSUE_4.values(octets)
+        else:
+            (pointer,) = M_PDU_HEADER.values(octets)
+        return _make_m_pdu(pointer, _zone(octets, M_PDU_HEADER), issue, spare)  # type: ignore[no-any-return]
 
     @classmethod
-    def decode_from(cls, octets: Octets) -> tuple[Self, memoryview]:
+    def decode_from(cls, octets: Octets, *, issue: int = 5) -> tuple[Self, memoryview]:
         """The M_PDU, and nothing after it: it takes the whole data field."""
-        return cls.decode(octets), memoryview(octets)[len(octets) :]
+        return cls.decode(octets, issue=issue), memoryview(octets)[len(octets) :]
+
+    @property
+    def managed_parameters(self) -> dict[str, int]:
+        """The keywords with which `decode` gives this unit back from its octets."""
+        return {"issue": self.issue}
 
     def encode(self) -> bytes:
         """The octets of the data field.  Raises EncodeError where a field does not fit."""
-        return M_PDU_HEADER.pack_values(self.reserved_spare, self.first_header_pointer) + self.packet_zone
+        if self.issue > 4:
+            return M_PDU_HEADER.pack_values(self.first_header_pointer) + self.packet_zone
+        return M_PDU_HEADER_ISSUE_4.pack_values(self.reserved_spare, self.first_header_pointer) + self.packet_zone
 
     def encode_into(self, out: bytearray | memoryview) -> int:
         """Write the M_PDU at the start of `out`; return the octets written.  Raises EncodeError: no room."""
@@ -144,6 +176,13 @@ class BitstreamProtocolDataUnit(Unit, frozen=True):
 
 _make_m_pdu = maker(MultiplexingProtocolDataUnit)
 _make_b_pdu = maker(BitstreamProtocolDataUnit)
+
+
+def is_early(issue: int, error: type[ValueError]) -> bool:
+    """True for an issue of 732.0-B before 5: an eight-bit spacecraft identifier, an eleven-bit first header pointer."""
+    if issue not in (1, 2, 3, 4, 5):
+        raise error(f"AOS: issue of CCSDS 732.0-B is 1 to 5, not {issue!r}")
+    return issue < 5
 
 
 def _zone(octets: Octets, header: Layout) -> bytes:

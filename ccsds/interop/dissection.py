@@ -176,11 +176,13 @@ _PACKET_MEANINGS: Final[_Meanings] = {
     "sequence_flags": lambda value: SequenceFlags(value).name.lower(),
     "packet_data_length": lambda value: f"{value + 1} octets of data",
 }
-_POINTERS = {tm.NO_PACKET_START: "no packet starts here", tm.ONLY_IDLE_DATA: "only idle data"}
 
 
-def _pointer(value: int) -> str:
-    return _POINTERS.get(value, f"the first packet starts at octet {value} of the zone")
+def _pointer(bits: int) -> Callable[[int], str]:
+    """Meaning of a first header pointer of so many bits."""
+    most = (1 << bits) - 1
+    special = {most: "no packet starts here", most - 1: "only idle data"}
+    return lambda value: special.get(value, f"the first packet starts at octet {value} of the zone")
 
 
 def _walk_space_packet(walk: _Walk, at: int = 0) -> None:
@@ -287,7 +289,7 @@ def _walk_tm(walk: _Walk) -> None:
             "operational_control_field_flag": _flag("operational control field", "no operational control field"),
             "secondary_header_flag": _flag("secondary header", "no secondary header"),
             "synchronization_flag": _flag("VCA data, the pointer says nothing", "packets"),
-            "first_header_pointer": (lambda value: "") if synchronous else _pointer,
+            "first_header_pointer": (lambda value: "") if synchronous else _pointer(11),
         },
     )
     begin = header.octets
@@ -307,7 +309,7 @@ def _walk_tm(walk: _Walk) -> None:
         _walk_packets(walk, begin + pointer, end)
     if values.get("operational_control_field_flag") and end >= begin:
         _walk_control_field(walk, end)
-    if check_at < size:
+    if begin <= check_at < size:
         _walk_error_control(walk, check_at, tm.UNIT, tm.DOCUMENT)
 
 
@@ -343,7 +345,7 @@ def _walk_aos(walk: _Walk) -> None:
         _walk_data_unit(walk, str(managed.get("data_field", "m-pdu")), zone, end)
     if managed.get("operational_control_field_present") and end >= zone:
         _walk_control_field(walk, end)
-    if check_at < size:
+    if begin <= check_at < size:
         _walk_error_control(walk, check_at, aos.UNIT, aos.DOCUMENT)
 
 
@@ -356,16 +358,21 @@ def _walk_data_unit(walk: _Walk, kind: str, begin: int, end: int) -> None:
     """What an AOS data field holds: M_PDU, B_PDU, or octets that are nobody's business."""
     inside = _Walk(walk.octets[: max(end, 0)], walk.managed)
     if kind == "m-pdu":
-        values = inside.header(aos_data_field.M_PDU_HEADER, begin, {"first_header_pointer": _pointer})
+        early = walk.managed.get("issue", 5) < 5
+        header = aos_data_field.M_PDU_HEADER_ISSUE_4 if early else aos_data_field.M_PDU_HEADER
+        bits = header["first_header_pointer"].bits
+        values = inside.header(header, begin, {"first_header_pointer": _pointer(bits)})
         pointer = values.get("first_header_pointer", aos_data_field.NO_PACKET_START)
-        begin += aos_data_field.M_PDU_HEADER.octets
+        begin += header.octets
+        if not early and pointer in (tm.NO_PACKET_START, tm.ONLY_IDLE_DATA) and begin + pointer >= end:
+            walk.notes.append(f"up to issue 4 of CCSDS 732.0-B, pointer {pointer} means: {_pointer(11)(pointer)}")
         inside.field("M_PDU", "packet_zone", begin, end, "", f"{aos.DOCUMENT} §4.1.4.2.3")
-        if pointer < aos_data_field.ONLY_IDLE_DATA:
+        if pointer < (1 << bits) - 2:
             _walk_packets(inside, begin + pointer, end)
     elif kind == "b-pdu":
         inside.header(aos_data_field.B_PDU_HEADER, begin, {"bitstream_data_pointer": _bit_pointer})
         begin += aos_data_field.B_PDU_HEADER.octets
-        inside.field("B_PDU", "bitstream_data_zone", begin, end, "", f"{aos.DOCUMENT} §4.1.4.3.3")
+        inside.field("B_PDU", "bitstream_data_zone", begin, end, "", f"{aos.DOCUMENT} §4.1.4.3.4")
     walk.fields += inside.fields
     walk.notes += inside.notes
 
@@ -403,6 +410,7 @@ UNITS: Final[Mapping[str, UnitKind]] = {
             MultiplexingProtocolDataUnit,
             "Multiplexing Protocol Data Unit, CCSDS 732.0-B-5",
             lambda walk: _walk_data_unit(walk, "m-pdu", 0, len(walk.octets)),
+            ("issue",),
         ),
         UnitKind(
             "b-pdu",
@@ -458,7 +466,7 @@ def _decode(kind: UnitKind, octets: bytes, managed: Mapping[str, Any]) -> tuple[
         return kind.cls.decode(octets, **keywords), problems
     except DecodeError as error:
         problems.append(str(error))
-    if not kind.managed:
+    if "frame_error_control_present" not in kind.managed:
         return None, problems
     try:
         return kind.cls.decode(octets, **keywords, check=False), problems

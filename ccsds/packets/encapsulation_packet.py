@@ -44,12 +44,13 @@ def _header(*fields: Field) -> Layout:
     return Layout(name, DOCUMENT, *_FIRST_OCTET, *fields)
 
 
-HEADERS: Final[tuple[Layout, Layout, Layout, Layout]] = (
-    _header(),
-    _header(Field("packet_length", 8, "4.1.2.8")),
-    _header(*_USER_AND_EXTENSION, Field("packet_length", 16, "4.1.2.8")),
-    _header(*_USER_AND_EXTENSION, Field("ccsds_defined_field", 16, "4.1.2.7"), Field("packet_length", 32, "4.1.2.8")),
+HEADER_OF_1_OCTET = _header()
+HEADER_OF_2_OCTETS = _header(Field("packet_length", 8, "4.1.2.8"))
+HEADER_OF_4_OCTETS = _header(*_USER_AND_EXTENSION, Field("packet_length", 16, "4.1.2.8"))
+HEADER_OF_8_OCTETS = _header(
+    *_USER_AND_EXTENSION, Field("ccsds_defined_field", 16, "4.1.2.7"), Field("packet_length", 32, "4.1.2.8")
 )
+HEADERS: Final = (HEADER_OF_1_OCTET, HEADER_OF_2_OCTETS, HEADER_OF_4_OCTETS, HEADER_OF_8_OCTETS)
 """The four headers, by the value of the length of length field.  The packet length counts the header too."""
 
 ENCAPSULATION_PROTOCOL_IDS: Final = Registry(

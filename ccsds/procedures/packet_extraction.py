@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ccsds.errors import ConfigurationError, DecodeError, FieldError, TruncatedError
-from ccsds.frames.tm import NO_PACKET_START, ONLY_IDLE_DATA
 from ccsds.layout import Octets
 from ccsds.packets import encapsulation_packet, space_packet
 from ccsds.packets.encapsulation_packet import HEADERS as ENCAPSULATION_HEADERS
@@ -27,6 +26,8 @@ class ExtractionParameters(msgspec.Struct, frozen=True, kw_only=True):
     valid_packet_versions: frozenset[int] = KNOWN_VERSIONS
     maximum_packet_octets: int | None = None
     deliver_incomplete_packets: bool = False
+    first_header_pointer_bits: int = 11
+    """11 in TM and up to issue 4 of AOS, 16 since issue 5; all ones: no packet starts, one less: only idle data"""
 
     def __post_init__(self) -> None:
         unknown = set(self.valid_packet_versions) - KNOWN_VERSIONS
@@ -34,6 +35,8 @@ class ExtractionParameters(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationError(
                 f"valid_packet_versions: {sorted(unknown)} have no known length; known are {sorted(KNOWN_VERSIONS)}"
             )
+        if self.first_header_pointer_bits not in (11, 16):
+            raise ConfigurationError(f"first_header_pointer_bits is {self.first_header_pointer_bits}, not 11 or 16")
         if self.maximum_packet_octets is not None and self.maximum_packet_octets < 1:
             raise ConfigurationError(f"maximum_packet_octets is {self.maximum_packet_octets}, not 1 or more")
 
@@ -149,6 +152,8 @@ class PacketExtractor:
     def __init__(self, parameters: ExtractionParameters | None = None) -> None:
         self.parameters = parameters or ExtractionParameters()
         self.counters = ExtractionCounters()
+        self._no_packet_start = (1 << self.parameters.first_header_pointer_bits) - 1
+        self._only_idle_data = self._no_packet_start - 1
         self._progress: _Progress | None = None
         self._gap_pending = False
         self._aligned = False
@@ -160,7 +165,7 @@ class PacketExtractor:
         """The packets that end in this packet zone.
 
         Args: first_header_pointer: counted from the first octet of `zone`.
-              only_idle: the frame carries nothing (AOS virtual channel 63); pointer 2046 says the same.
+              only_idle: the frame carries nothing (AOS virtual channel 63); a pointer of all ones but one says so too.
               gap_before: frames are missing before this one.
         """
         counters, index = self.counters, self.counters.zones
@@ -172,9 +177,9 @@ class PacketExtractor:
             if self._progress is not None:
                 counters.dropped_gap += 1
                 out += self._drop()
-        if only_idle or first_header_pointer == ONLY_IDLE_DATA:
+        if only_idle or first_header_pointer == self._only_idle_data:
             counters.only_idle_data_zones += 1
-        elif first_header_pointer == NO_PACKET_START:
+        elif first_header_pointer == self._no_packet_start:
             counters.zones_without_packet_start += 1
             self._aligned = False
             out += self._continue(zone, None)

@@ -43,6 +43,7 @@ class LinkParameters(msgspec.Struct, frozen=True, kw_only=True):
     insert_zone_octets: int = 0
     secondary_header_octets: int | None = None
     issue: int = 5
+    """of 732.0-B, AOS only"""
     remove_repeated_frames: bool = True
     data_without_packets: frozenset[int] = frozenset()
     extraction: ExtractionParameters = ExtractionParameters()
@@ -97,7 +98,8 @@ class _Channel:
 
     def __init__(self, parameters: LinkParameters, spacecraft_id: int, virtual_channel_id: int) -> None:
         self.account = ChannelAccount(spacecraft_id=spacecraft_id, virtual_channel_id=virtual_channel_id)
-        self.extractor = PacketExtractor(parameters.extraction)
+        bits = 16 if parameters.protocol == "AOS" and parameters.issue > 4 else 11
+        self.extractor = PacketExtractor(msgspec.structs.replace(parameters.extraction, first_header_pointer_bits=bits))
         self.account.extraction = self.extractor.counters
         self.previous: bytes | None = None
         self.zones = hashlib.sha256()
@@ -221,23 +223,25 @@ def _take(
     account.counter_last = count
     account.counter_gaps += lost != 0
     account.lost_frames += lost
-    zone, pointer, has_packets = _zone(frame)
+    zone, pointer, has_packets, only_idle = _zone(frame)
     channel.zones.update(zone)
-    account.only_idle_data_frames += frame.is_only_idle_data or (has_packets and pointer == 2046)
+    account.only_idle_data_frames += only_idle
     if account.virtual_channel_id in parameters.data_without_packets or not has_packets:
         return []
-    return channel.extractor.extract(zone, pointer, only_idle=frame.is_only_idle_data, gap_before=lost != 0)
+    return channel.extractor.extract(zone, pointer, only_idle=only_idle, gap_before=lost != 0)
 
 
-def _zone(frame: TmTransferFrame | AosTransferFrame) -> tuple[bytes, int, bool]:
-    """Packet zone, first header pointer, and whether there are packets at all."""
+def _zone(frame: TmTransferFrame | AosTransferFrame) -> tuple[bytes, int, bool, bool]:
+    """Packet zone, first header pointer, whether it is about packets at all, and whether it is idle data only."""
     if isinstance(frame, TmTransferFrame):
-        return frame.transfer_frame_data_field, frame.first_header_pointer, not frame.synchronization_flag
+        packets = not frame.synchronization_flag
+        return frame.transfer_frame_data_field, frame.first_header_pointer, packets, frame.is_only_idle_data
     try:
         unit = frame.multiplexing_protocol_data_unit
     except DecodeError:  # a data field too short for an M_PDU
-        return b"", 0, False
-    return unit.packet_zone, unit.first_header_pointer, True
+        return b"", 0, False, frame.is_only_idle_data
+    only_idle = frame.is_only_idle_data or unit.is_only_idle_data
+    return unit.packet_zone, unit.first_header_pointer, True, only_idle
 
 
 def _count_master(frame: TmTransferFrame | AosTransferFrame, masters: dict[int, int], account: LinkAccount) -> None:

@@ -169,10 +169,12 @@ def aos_transfer_frames(draw: DrawFn, *, maximum_data_octets: int = 64, issue: i
 def multiplexing_protocol_data_units(draw: DrawFn, *, maximum_zone_octets: int = 64) -> MultiplexingProtocolDataUnit:
     """M_PDUs with random octets as their zone."""
     zone = draw(st.binary(min_size=1, max_size=maximum_zone_octets))
-    special = [aos_data_field.NO_PACKET_START, aos_data_field.ONLY_IDLE_DATA]
-    pointer = draw(st.integers(0, len(zone) - 1) | st.sampled_from(special))
-    spare = draw(st.integers(0, aos_data_field.M_PDU_HEADER["reserved_spare"].maximum))
-    return MultiplexingProtocolDataUnit(first_header_pointer=pointer, packet_zone=zone, reserved_spare=spare)
+    issue = draw(st.integers(1, 5))
+    layout = aos_data_field.M_PDU_HEADER if issue > 4 else aos_data_field.M_PDU_HEADER_ISSUE_4
+    values = draw(field_values(layout, without=("first_header_pointer",)))
+    most = layout["first_header_pointer"].maximum
+    pointer = draw(st.integers(0, len(zone) - 1) | st.sampled_from([most, most - 1]))
+    return MultiplexingProtocolDataUnit(first_header_pointer=pointer, packet_zone=zone, issue=issue, **values)
 
 
 @st.composite

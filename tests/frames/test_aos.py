@@ -14,6 +14,7 @@ from ccsds.errors import EncodeError, FieldError, IntegrityError
 from ccsds.frames.aos import AosTransferFrame
 from ccsds.frames.aos_data_field import (
     NO_IDLE_DATA,
+    NO_PACKET_START,
     ONLY_IDLE_BITS,
     ONLY_IDLE_DATA,
     BitstreamProtocolDataUnit,
@@ -120,13 +121,35 @@ def test_virtual_channel_63_carries_nothing() -> None:
     assert not AosTransferFrame(**FRAME).is_only_idle_data
 
 
+@pytest.mark.parametrize(
+    ("octets", "issue", "spare", "pointer", "idle", "without_start"),
+    [
+        ("07fe00", 4, 0, 2046, True, False),
+        ("07ff00", 4, 0, 2047, False, True),
+        ("ffff00", 4, 31, 2047, False, True),
+        ("fffe00", 1, 31, 2046, True, False),
+        ("fffe00", 5, 0, ONLY_IDLE_DATA, True, False),
+        ("ffff00", 5, 0, NO_PACKET_START, False, True),
+        ("07fe00", 5, 0, 2046, False, False),
+        ("07ff00", 5, 0, 2047, False, False),
+    ],
+)
+def test_issue_decides_how_wide_the_first_header_pointer_is(
+    octets: str, issue: int, spare: int, pointer: int, idle: bool, without_start: bool
+) -> None:
+    unit = MultiplexingProtocolDataUnit.decode(bytes.fromhex(octets), issue=issue)
+    assert (unit.reserved_spare, unit.fhp) == (spare, pointer)
+    assert (unit.is_only_idle_data, unit.is_without_packet_start) == (idle, without_start)
+    assert unit.encode() == bytes.fromhex(octets)
+    frame = AosTransferFrame(**FRAME | {"transfer_frame_data_field": bytes.fromhex(octets)}, issue=issue)
+    assert frame.multiplexing_protocol_data_unit == unit
+
+
 def test_what_a_data_field_holds() -> None:
     unit = MultiplexingProtocolDataUnit(first_header_pointer=2, packet_zone=b"abc")
     frame = AosTransferFrame(**FRAME | {"transfer_frame_data_field": unit.encode()})
     assert frame.transfer_frame_data_field == bytes.fromhex("0002616263")
     assert frame.multiplexing_protocol_data_unit == unit
-    assert MultiplexingProtocolDataUnit.decode(bytes.fromhex("07fe00")).is_only_idle_data
-    assert MultiplexingProtocolDataUnit.decode(bytes.fromhex("07fe00")).fhp == ONLY_IDLE_DATA
     bits = BitstreamProtocolDataUnit(bitstream_data_pointer=4, bitstream_data_zone=b"\xf8\x00")
     frame = AosTransferFrame(**FRAME | {"transfer_frame_data_field": bits.encode()})
     assert frame.transfer_frame_data_field == bytes.fromhex("0004f800")
@@ -161,6 +184,14 @@ def test_frames_that_cannot_be(fields: dict[str, Any]) -> None:
         AosTransferFrame(**FRAME | fields)
     with pytest.raises(EncodeError):
         MultiplexingProtocolDataUnit(first_header_pointer=3, packet_zone=b"abc")
+    with pytest.raises(EncodeError):
+        MultiplexingProtocolDataUnit(first_header_pointer=2047, packet_zone=b"abc")
+    with pytest.raises(EncodeError):
+        MultiplexingProtocolDataUnit(first_header_pointer=0xFFFF, packet_zone=b"abc", issue=4)
+    with pytest.raises(EncodeError):
+        MultiplexingProtocolDataUnit(first_header_pointer=0, packet_zone=b"abc", reserved_spare=1)
+    with pytest.raises(EncodeError):
+        MultiplexingProtocolDataUnit(first_header_pointer=0, packet_zone=b"abc", issue=6)
     with pytest.raises(EncodeError):
         BitstreamProtocolDataUnit(bitstream_data_pointer=8, bitstream_data_zone=b"a")
 

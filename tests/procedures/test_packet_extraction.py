@@ -178,6 +178,16 @@ def test_what_cannot_be_followed_waits_for_the_next_pointer(start: bytes, counte
         assert getattr(counters, counter) == 1
 
 
+def test_special_pointers_are_as_wide_as_the_field() -> None:
+    wide = ExtractionParameters(first_header_pointer_bits=16)
+    found, counters = run([(A[:4], 0), (b"idle", 0xFFFE), (A[4:], 0xFFFF)], wide)
+    assert [packet.octets for packet in found] == [A]
+    assert (counters.only_idle_data_zones, counters.zones_without_packet_start) == (1, 1)
+    filler = SpacePacket(application_process_id=3, packet_data_field=bytes(2051)).encode()
+    found, _ = run([(filler[:-2047], 0), (filler[-2047:] + B, 2047)], wide)
+    assert [packet.octets for packet in found] == [filler, B]
+
+
 def test_versions_are_chosen() -> None:
     only_space = ExtractionParameters(valid_packet_versions=frozenset({0}))
     found, counters = run([(A + b"\xe0" + B, 0)], only_space)
@@ -185,5 +195,7 @@ def test_versions_are_chosen() -> None:
     assert counters.unknown_packet_versions == 1
     with pytest.raises(ConfigurationError, match="valid_packet_versions"):
         ExtractionParameters(valid_packet_versions=frozenset({0, 3}))
+    with pytest.raises(ConfigurationError, match="first_header_pointer_bits"):
+        ExtractionParameters(first_header_pointer_bits=12)
     with pytest.raises(ConfigurationError, match="maximum_packet_octets"):
         ExtractionParameters(maximum_packet_octets=0)

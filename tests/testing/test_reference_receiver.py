@@ -31,6 +31,7 @@ def receive(entry: dict[str, Any]) -> LinkAccount:
         frame_error_control_present=entry.get("fecf", False),
         operational_control_field_present=entry.get("ocf", False),
         insert_zone_octets=entry.get("insert_zone_octets", 0),
+        issue=4,
         secondary_header_octets=entry.get("secondary_header_octets"),
         data_without_packets=frozenset(vc["vcid"] for vc in entry["vc"] if vc["content"] == "not packets"),
     )

@@ -36,7 +36,7 @@ unit_types = pytest.mark.parametrize("index", range(len(UNITS)), ids=[cls.__name
 
 
 def managed(unit: Any) -> dict[str, Any]:
-    return dict(unit.managed_parameters) if isinstance(unit, FRAMES) else {}
+    return dict(getattr(unit, "managed_parameters", {}))
 
 
 @st.composite
@@ -56,7 +56,7 @@ def any_managed(draw: st.DrawFn, cls: type[Any]) -> dict[str, Any]:
             "issue": draw(st.integers(1, 5)),
             "check": draw(st.booleans()),
         }
-    return {}
+    return {"issue": draw(st.integers(1, 5))} if cls is MultiplexingProtocolDataUnit else {}
 
 
 @unit_types
