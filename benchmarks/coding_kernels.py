@@ -140,9 +140,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=9)
     repeats = parser.parse_args().repeats
-    print(
-        f"{processor()}, {platform.system()}, Python {platform.python_version()}, median of {repeats}, MB/s of processor time"
-    )
+    print(f"{processor()}, {platform.system()}, Python {platform.python_version()}")
+    print(f"MB/s of processor time, median of {repeats}")
     print(f"{'kernel':38}{'variant':14}{'ours':>10}   {'peer':24}{'peer':>10}{'ratio':>11}")
     crc(repeats)
     randomizers(repeats)

@@ -1,10 +1,6 @@
 //! Kernel for AVX-512 with GFNI: one affine instruction multiplies 64 symbols by field constants in any basis.
 //!
-//! Code words have 255 = 5 x 51 symbols, padded with virtual fill.  Modulo x^51 - w, w one of the five fifth
-//! roots of unity, a word keeps its values at the points with x^51 = w: a fifth of the syndromes, computed
-//! from a fifth of the symbols.  The first stage makes the five residues of all interleaved code words at
-//! once, straight from the block; the second is Horner's rule with a code word per octet and a point per
-//! eight octets, at most seven points to a residue.
+//! The residues (`residues.rs`) are evaluated with a code word per octet and a point per eight octets.
 
 use std::arch::x86_64::{
     __m512i, _mm512_gf2p8affine_epi64_epi8, _mm512_loadu_si512, _mm512_or_si512, _mm512_reduce_or_epi64,
@@ -15,17 +11,10 @@ use super::correction::MAXIMUM_CHECK_SYMBOLS;
 use super::field::{self, ORDER, beta, multiply};
 use super::kernel::Syndromes;
 use super::remainder::generator;
+use super::residues::{BLOCK, REGISTER, RESIDUES, ROWS, WIDE, damaged, padded, piece, places};
 use super::{Basis, ErrorCorrection};
 
-const RESIDUES: usize = 5;
-const ROWS: usize = ORDER / RESIDUES;
-/// Points and octets side by side in a register.
-const WIDE: usize = 8;
-const REGISTER: usize = 64;
-const MAXIMUM_DEPTH: usize = 8;
-/// A padded block, and what the last register reads past it.
-const BLOCK: usize = ORDER * MAXIMUM_DEPTH + REGISTER;
-const RESIDUE: usize = ROWS * MAXIMUM_DEPTH + REGISTER;
+const RESIDUE: usize = ROWS * WIDE + REGISTER;
 
 type Block = [u8; BLOCK];
 type Residue = [u8; RESIDUE];
@@ -59,6 +48,7 @@ fn map(basis: Basis, constant: u8) -> u64 {
 
 impl Constants {
     pub(crate) fn new(error_correction: ErrorCorrection, basis: Basis) -> Self {
+<<<<<<< HEAD
         let (check_symbols, first_root) = (error_correction.check_symbols(), error_correction.first_root());
         let mut places = [[0; WIDE]; RESIDUES];
         for (residue, places) in places.iter_mut().enumerate() {
@@ -71,6 +61,16 @@ impl Constants {
             }
         }
         let points = places.map(|places| places.map(|k| map(basis, beta(first_root + usize::from(k)))));
+=======
+        let (check_symbols, first_root) = (
+            error_correction.check_symbols(),
+            error_correction.first_root(),
+        );
+        let places: [[u8; WIDE]; RESIDUES] =
+            std::array::from_fn(|residue| places(error_correction, residue));
+        let points =
+            places.map(|places| places.map(|k| map(basis, beta(first_root + usize::from(k)))));
+>>>>>>> coding
         let mut parity = [[[0; WIDE]; MAXIMUM_CHECK_SYMBOLS / WIDE]; MAXIMUM_CHECK_SYMBOLS];
         for (k, maps) in parity.iter_mut().enumerate().take(check_symbols) {
             let symbols = interpolation(error_correction, k);
@@ -102,29 +102,37 @@ pub(crate) fn is_available() -> bool {
 }
 
 /// See `Kernel::check`.
+<<<<<<< HEAD
 pub(crate) fn check(constants: &Constants, block: &[u8], depth: usize, syndromes: &mut Syndromes) -> u8 {
     let mut padded = [0; BLOCK];
     let end = ORDER * depth;
     padded[end - block.len()..end].copy_from_slice(block);
+=======
+pub(crate) fn check(
+    constants: &Constants,
+    block: &[u8],
+    depth: usize,
+    syndromes: &mut Syndromes,
+) -> u8 {
+    let block = padded(block, ORDER * depth);
+>>>>>>> coding
     // SAFETY: a Kernel holds this variant only where `is_available`.
-    unsafe { evaluate(constants, &padded, depth, syndromes) }
+    unsafe { evaluate(constants, &block, depth, syndromes) }
 }
 
 /// See `Kernel::encode`.
 pub(crate) fn encode(constants: &Constants, frame: &[u8], depth: usize, check_symbols: &mut [u8]) {
-    let mut padded = [0; BLOCK];
-    let end = (ORDER - constants.check_symbols) * depth;
-    padded[end - frame.len()..end].copy_from_slice(frame);
+    let block = padded(frame, (ORDER - constants.check_symbols) * depth);
     let mut syndromes = [[0; 8]; MAXIMUM_CHECK_SYMBOLS];
     // SAFETY: a Kernel holds this variant only where `is_available`.
     let symbols = unsafe {
-        evaluate(constants, &padded, depth, &mut syndromes);
+        evaluate(constants, &block, depth, &mut syndromes);
         interpolate(constants, &syndromes)
     };
-    let mut interleaved = [0; MAXIMUM_CHECK_SYMBOLS * MAXIMUM_DEPTH];
+    let mut interleaved = [0; MAXIMUM_CHECK_SYMBOLS * WIDE];
     for (i, symbol) in symbols.iter().enumerate() {
         // What is written past the depth is overwritten by the symbol that follows.
-        interleaved[i * depth..i * depth + MAXIMUM_DEPTH].copy_from_slice(symbol);
+        interleaved[i * depth..i * depth + WIDE].copy_from_slice(symbol);
     }
     check_symbols.copy_from_slice(&interleaved[..check_symbols.len()]);
 }
@@ -152,11 +160,6 @@ fn broadcast(octets: &[u8; WIDE]) -> __m512i {
     _mm512_set1_epi64(i64::from_le_bytes(*octets))
 }
 
-#[inline(always)]
-fn piece<const N: usize>(octets: &[u8], at: usize) -> &[u8; N] {
-    octets[at..at + N].first_chunk().expect("N octets")
-}
-
 /// All syndromes of a padded block, and a bit for every code word with one that is not zero.
 #[target_feature(enable = "avx512f,gfni")]
 fn evaluate(constants: &Constants, block: &Block, depth: usize, syndromes: &mut Syndromes) -> u8 {
@@ -171,9 +174,16 @@ fn evaluate(constants: &Constants, block: &Block, depth: usize, syndromes: &mut 
             sums[residue] = _mm512_xor_si512(shifted, symbols);
         }
     }
+<<<<<<< HEAD
     let any = sums.iter().fold(_mm512_setzero_si512(), |any, sum| _mm512_or_si512(any, *sum));
     let any = _mm512_reduce_or_epi64(any).to_le_bytes();
     let damaged = (0..depth).fold(0, |bits, codeword| bits | u8::from(any[codeword] != 0) << codeword);
+=======
+    let any = sums.iter().fold(_mm512_setzero_si512(), |any, sum| {
+        _mm512_or_si512(any, *sum)
+    });
+    let damaged = damaged(_mm512_reduce_or_epi64(any), depth);
+>>>>>>> coding
     if damaged != 0 {
         for (sum, places) in sums.iter().zip(&constants.places) {
             let mut octets = [0; REGISTER];

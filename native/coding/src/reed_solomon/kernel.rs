@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 
 use super::correction::{self, Errors, MAXIMUM_CHECK_SYMBOLS};
 use super::field::PRIMITIVE;
-#[cfg(target_arch = "x86_64")]
-use super::gfni;
 use super::remainder::{Points, Table};
 use super::{Basis, ErrorCorrection};
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, gfni};
 
 /// Syndrome k of code word c, as an octet in the basis of the code, at [k][c].
 pub(crate) type Syndromes = [[u8; 8]; MAXIMUM_CHECK_SYMBOLS];
@@ -18,7 +18,7 @@ pub(crate) type Syndromes = [[u8; 8]; MAXIMUM_CHECK_SYMBOLS];
 pub enum Variant {
     /// Tables, any processor.
     Portable,
-    /// The portable kernel in 256-bit registers.
+    /// Products by table look-up in 256-bit registers.
     Avx2,
     /// Affine maps of 64 symbols per instruction.
     Avx512Gfni,
@@ -33,7 +33,7 @@ impl Variant {
         match self {
             Variant::Portable => true,
             #[cfg(target_arch = "x86_64")]
-            Variant::Avx2 => is_x86_feature_detected!("avx2"),
+            Variant::Avx2 => avx2::is_available(),
             #[cfg(target_arch = "x86_64")]
             Variant::Avx512Gfni => Variant::Avx2.is_available() && gfni::is_available(),
             #[cfg(not(target_arch = "x86_64"))]
@@ -52,6 +52,8 @@ pub(crate) struct Tables {
     basis: Basis,
     rows: Rows,
     roots: Points,
+    #[cfg(target_arch = "x86_64")]
+    avx2: avx2::Constants,
     #[cfg(target_arch = "x86_64")]
     gfni: gfni::Constants,
 }
@@ -75,6 +77,8 @@ impl Tables {
                 ErrorCorrection::E8 => Rows::E8(Table::new(error_correction, basis)),
             },
             roots: Points::new(|lane| (error_correction.first_root() + lane) * PRIMITIVE),
+            #[cfg(target_arch = "x86_64")]
+            avx2: avx2::Constants::new(error_correction, basis),
             #[cfg(target_arch = "x86_64")]
             gfni: gfni::Constants::new(error_correction, basis),
         }
@@ -163,29 +167,34 @@ impl Kernel {
     /// Check symbols of a frame.  Lengths are those of the code.
     pub(crate) fn encode(&self, frame: &[u8], depth: usize, check_symbols: &mut [u8]) {
         match self.variant {
-            Variant::Portable => self.tables.encode(frame, depth, check_symbols),
-            Variant::Avx2 => simd::encode(self.tables, frame, depth, check_symbols),
+            #[cfg(target_arch = "x86_64")]
             Variant::Avx512Gfni => gfni::encode(&self.tables.gfni, frame, depth, check_symbols),
+            _ => self.tables.encode(frame, depth, check_symbols),
         }
     }
 
     /// A bit for every code word that is not one of the code, and its syndromes.
     pub(crate) fn check(&self, block: &[u8], depth: usize, syndromes: &mut Syndromes) -> u8 {
         match self.variant {
-            Variant::Portable => self.tables.check(block, depth, syndromes),
-            Variant::Avx2 => simd::check(self.tables, block, depth, syndromes),
+            // With one code word the registers are too empty to be worth it.
+            #[cfg(target_arch = "x86_64")]
+            Variant::Avx2 if depth > 1 => avx2::check(&self.tables.avx2, block, depth, syndromes),
+            #[cfg(target_arch = "x86_64")]
             Variant::Avx512Gfni => gfni::check(&self.tables.gfni, block, depth, syndromes),
+            _ => self.tables.check(block, depth, syndromes),
         }
     }
 
     /// See `correction::errors`.
     pub(crate) fn errors(&self, syndromes: &[u8], first_root: usize, symbols: usize) -> Option<Errors> {
         match self.variant {
-            Variant::Portable => correction::errors(syndromes, first_root, symbols),
-            _ => simd::errors(syndromes, first_root, symbols),
+            #[cfg(target_arch = "x86_64")]
+            Variant::Avx2 | Variant::Avx512Gfni => avx2::errors(syndromes, first_root, symbols),
+            _ => correction::errors(syndromes, first_root, symbols),
         }
     }
 }
+<<<<<<< HEAD
 
 /// The portable kernel compiled for wider registers.
 #[cfg(target_arch = "x86_64")]
@@ -229,3 +238,5 @@ mod simd {
         correction::errors(syndromes, first_root, symbols)
     }
 }
+=======
+>>>>>>> coding

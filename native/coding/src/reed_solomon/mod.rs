@@ -4,6 +4,9 @@
 //! A codeblock is the frame, then the check symbols; octet i of either belongs to code word i modulo the
 //! interleaving depth.  Virtual fill stands before the frame and is never sent.
 
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod avx2;
 mod correction;
 mod field;
 #[cfg(target_arch = "x86_64")]
@@ -11,6 +14,8 @@ mod field;
 mod gfni;
 mod kernel;
 mod remainder;
+#[cfg(target_arch = "x86_64")]
+mod residues;
 
 use std::error;
 use std::fmt;
