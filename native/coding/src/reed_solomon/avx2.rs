@@ -1,10 +1,9 @@
 //! Kernel for AVX2: products by looking up both halves of 32 symbols at once, in any basis.
 
 use std::arch::x86_64::{
-    __m256i, _mm_cvtsi128_si64, _mm_unpackhi_epi64, _mm_xor_si128, _mm256_and_si256,
-    _mm256_castsi128_si256, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_loadu_si256,
-    _mm256_set_epi64x, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
-    _mm256_srli_epi16, _mm256_storeu_si256, _mm256_xor_si256,
+    __m256i, _mm_cvtsi128_si64, _mm_unpackhi_epi64, _mm_xor_si128, _mm256_and_si256, _mm256_castsi128_si256,
+    _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_set_epi64x, _mm256_set1_epi8,
+    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_storeu_si256, _mm256_xor_si256,
 };
 
 use super::correction::{self, Errors};
@@ -78,12 +77,7 @@ pub(crate) fn is_available() -> bool {
 }
 
 /// See `Kernel::check`.
-pub(crate) fn check(
-    constants: &Constants,
-    block: &[u8],
-    depth: usize,
-    syndromes: &mut Syndromes,
-) -> u8 {
+pub(crate) fn check(constants: &Constants, block: &[u8], depth: usize, syndromes: &mut Syndromes) -> u8 {
     let block = padded(block, RESIDUES * ROWS * depth);
     // SAFETY: a Kernel holds this variant only where `is_available`.
     unsafe { evaluate(constants, &block, depth, syndromes) }
@@ -123,21 +117,13 @@ fn product(symbols: __m256i, products: &Products) -> __m256i {
 }
 
 #[target_feature(enable = "avx2")]
-fn evaluate(
-    constants: &Constants,
-    block: &[u8; BLOCK],
-    depth: usize,
-    syndromes: &mut Syndromes,
-) -> u8 {
+fn evaluate(constants: &Constants, block: &[u8; BLOCK], depth: usize, syndromes: &mut Syndromes) -> u8 {
     let mut residues = [[0; RESIDUE]; RESIDUES];
     fold(constants, block, depth, &mut residues);
     let mut any = 0;
     for (residue, points) in residues.iter().zip(&constants.points) {
         let mut sums = [_mm256_setzero_si256(); POINTS];
-        for at in (0..ROWS + 1)
-            .step_by(SYMBOLS)
-            .map(|row| WIDE + row * depth - depth)
-        {
+        for at in (0..ROWS + 1).step_by(SYMBOLS).map(|row| WIDE + row * depth - depth) {
             let [a, b, c, d]: [i64; SYMBOLS] =
                 std::array::from_fn(|i| i64::from_le_bytes(*piece(residue, at + i * depth)));
             let symbols = _mm256_set_epi64x(d, c, b, a);
@@ -167,27 +153,16 @@ fn joined(sum: __m256i, point: &Point) -> i64 {
 
 /// The residues of all code words modulo x^51 - w, interleaved as the block is.
 #[target_feature(enable = "avx2")]
-fn fold(
-    constants: &Constants,
-    block: &[u8; BLOCK],
-    depth: usize,
-    residues: &mut [[u8; RESIDUE]; RESIDUES],
-) {
+fn fold(constants: &Constants, block: &[u8; BLOCK], depth: usize, residues: &mut [[u8; RESIDUE]; RESIDUES]) {
     let piece_octets = ROWS * depth;
     for at in (0..piece_octets).step_by(LANES) {
-        let pieces: [__m256i; RESIDUES] =
-            std::array::from_fn(|i| load(piece(block, i * piece_octets + at)));
+        let pieces: [__m256i; RESIDUES] = std::array::from_fn(|i| load(piece(block, i * piece_octets + at)));
         for (residue, products) in residues.iter_mut().zip(&constants.fold) {
             let mut sum = pieces[0];
             for piece in &pieces[1..] {
                 sum = _mm256_xor_si256(product(sum, products), *piece);
             }
-            store(
-                residue[WIDE + at..]
-                    .first_chunk_mut()
-                    .expect("a register of room"),
-                sum,
-            );
+            store(residue[WIDE + at..].first_chunk_mut().expect("a register of room"), sum);
         }
     }
 }

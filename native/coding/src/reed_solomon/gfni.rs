@@ -48,29 +48,9 @@ fn map(basis: Basis, constant: u8) -> u64 {
 
 impl Constants {
     pub(crate) fn new(error_correction: ErrorCorrection, basis: Basis) -> Self {
-<<<<<<< HEAD
         let (check_symbols, first_root) = (error_correction.check_symbols(), error_correction.first_root());
-        let mut places = [[0; WIDE]; RESIDUES];
-        for (residue, places) in places.iter_mut().enumerate() {
-            let mut last = 0;
-            let mut syndromes =
-                (0..check_symbols as u8).filter(|k| (first_root + usize::from(*k)) % RESIDUES == residue);
-            for place in places {
-                last = syndromes.next().unwrap_or(last);
-                *place = last;
-            }
-        }
+        let places: [[u8; WIDE]; RESIDUES] = std::array::from_fn(|residue| places(error_correction, residue));
         let points = places.map(|places| places.map(|k| map(basis, beta(first_root + usize::from(k)))));
-=======
-        let (check_symbols, first_root) = (
-            error_correction.check_symbols(),
-            error_correction.first_root(),
-        );
-        let places: [[u8; WIDE]; RESIDUES] =
-            std::array::from_fn(|residue| places(error_correction, residue));
-        let points =
-            places.map(|places| places.map(|k| map(basis, beta(first_root + usize::from(k)))));
->>>>>>> coding
         let mut parity = [[[0; WIDE]; MAXIMUM_CHECK_SYMBOLS / WIDE]; MAXIMUM_CHECK_SYMBOLS];
         for (k, maps) in parity.iter_mut().enumerate().take(check_symbols) {
             let symbols = interpolation(error_correction, k);
@@ -102,20 +82,8 @@ pub(crate) fn is_available() -> bool {
 }
 
 /// See `Kernel::check`.
-<<<<<<< HEAD
 pub(crate) fn check(constants: &Constants, block: &[u8], depth: usize, syndromes: &mut Syndromes) -> u8 {
-    let mut padded = [0; BLOCK];
-    let end = ORDER * depth;
-    padded[end - block.len()..end].copy_from_slice(block);
-=======
-pub(crate) fn check(
-    constants: &Constants,
-    block: &[u8],
-    depth: usize,
-    syndromes: &mut Syndromes,
-) -> u8 {
     let block = padded(block, ORDER * depth);
->>>>>>> coding
     // SAFETY: a Kernel holds this variant only where `is_available`.
     unsafe { evaluate(constants, &block, depth, syndromes) }
 }
@@ -174,16 +142,8 @@ fn evaluate(constants: &Constants, block: &Block, depth: usize, syndromes: &mut 
             sums[residue] = _mm512_xor_si512(shifted, symbols);
         }
     }
-<<<<<<< HEAD
     let any = sums.iter().fold(_mm512_setzero_si512(), |any, sum| _mm512_or_si512(any, *sum));
-    let any = _mm512_reduce_or_epi64(any).to_le_bytes();
-    let damaged = (0..depth).fold(0, |bits, codeword| bits | u8::from(any[codeword] != 0) << codeword);
-=======
-    let any = sums.iter().fold(_mm512_setzero_si512(), |any, sum| {
-        _mm512_or_si512(any, *sum)
-    });
     let damaged = damaged(_mm512_reduce_or_epi64(any), depth);
->>>>>>> coding
     if damaged != 0 {
         for (sum, places) in sums.iter().zip(&constants.places) {
             let mut octets = [0; REGISTER];

@@ -34,8 +34,8 @@ pub(super) fn piece<const N: usize>(octets: &[u8], at: usize) -> &[u8; N] {
 /// Indexes of the syndromes that residue `residue` gives; the last one fills the places left.
 pub(super) fn places<const N: usize>(error_correction: ErrorCorrection, residue: usize) -> [u8; N] {
     let first_root = error_correction.first_root();
-    let mut syndromes = (0..error_correction.check_symbols() as u8)
-        .filter(|k| (first_root + usize::from(*k)) % RESIDUES == residue);
+    let mut syndromes =
+        (0..error_correction.check_symbols() as u8).filter(|k| (first_root + usize::from(*k)) % RESIDUES == residue);
     let mut last = 0;
     std::array::from_fn(|_| {
         last = syndromes.next().unwrap_or(last);
@@ -46,7 +46,5 @@ pub(super) fn places<const N: usize>(error_correction: ErrorCorrection, residue:
 /// A bit for every code word below `depth` whose octet of `any` is not zero.
 pub(super) fn damaged(any: i64, depth: usize) -> u8 {
     let octets = any.to_le_bytes();
-    (0..depth).fold(0, |bits, codeword| {
-        bits | u8::from(octets[codeword] != 0) << codeword
-    })
+    (0..depth).fold(0, |bits, codeword| bits | u8::from(octets[codeword] != 0) << codeword)
 }
