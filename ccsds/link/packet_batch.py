@@ -93,7 +93,7 @@ class PacketBatch:
     def concatenate(cls, batches: Sequence[PacketBatch]) -> PacketBatch:
         """One batch of the packets of several, in order, over a copy of their octets.
 
-        It has the columns that all of them have (header columns always); trailing octets and refusal are the last one's.
+        Kept are the columns that all of them have (the header's always), the trailing octets and refusal of the last.
         """
         if not batches:
             return cls(b"", [], [])
