@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, BinaryIO, overload
 
@@ -88,6 +88,21 @@ class PacketBatch:
         batch.trailing_octets = trailing_octets
         batch.refusal = refusal
         return batch
+
+    @classmethod
+    def concatenate(cls, batches: Sequence[PacketBatch]) -> PacketBatch:
+        """One batch of the packets of several, in order, over a copy of their octets.
+
+        Kept are the columns that all of them have (the header's always), the trailing octets and refusal of the last.
+        """
+        if not batches:
+            return cls(b"", [], [])
+        ends = np.cumsum(np.concatenate([batch.lengths for batch in batches]), dtype=np.uint64)
+        starts = np.concatenate([np.zeros(min(len(ends), 1), np.uint64), ends[:-1]])
+        names = [name for name in batches[0].names if all(name in batch.names for batch in batches)]
+        columns = {name: np.concatenate([batch[name] for batch in batches]) for name in names}
+        octets = b"".join(batch.to_bytes() for batch in batches)
+        return cls._trusted(octets, starts, ends, columns, batches[-1].trailing_octets, batches[-1].refusal)
 
     def add_column(self, name: str, column: ArrayLike) -> None:
         """Attach one value per packet under `name`.  Raises ValueError where the length differs."""

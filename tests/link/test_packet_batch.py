@@ -273,6 +273,29 @@ def test_a_batch_made_of_scattered_packets(units: list[SpacePacket], gap: bytes)
     assert batch.to_bytes() == b"".join(unit.encode() for unit in reversed(units))
 
 
+@given(st.lists(files, max_size=4), dirt)
+def test_batches_concatenated(parts: list[bytes], tail: bytes) -> None:
+    batches = [space_packets(part) for part in parts] + [space_packets(b"".join(parts) + tail)[::2]]
+    for number, batch in enumerate(batches):
+        batch.add_column("frame_index", [number] * len(batch))
+    batches[0].add_column("not_everywhere", [0] * len(batches[0]))
+    whole = PacketBatch.concatenate(batches)
+    wanted = (*PRIMARY_HEADER.names, "frame_index") if len(batches) > 1 else batches[0].names
+    assert whole.names == wanted
+    keep = [batch.names.index(name) for name in wanted for batch in batches[:1]]
+    expected = [row for batch in batches for row in rows(batch)]
+    assert [octets for octets, _ in rows(whole)] == [octets for octets, _ in expected]
+    assert [values for _, values in rows(whole)] == [tuple(values[at] for at in keep) for _, values in expected]
+
+
+def test_the_last_batch_tells_the_end() -> None:
+    whole = PacketBatch.concatenate([space_packets(bytes(14)), space_packets(bytes(7) + b"\x20\0")])
+    assert len(whole) == 3
+    assert whole.trailing_octets == 2
+    assert whole.refusal is not None
+    assert len(PacketBatch.concatenate([])) == 0
+
+
 def test_a_batch_that_contradicts_itself() -> None:
     for starts, ends in ([0], [8]), ([3], [3]), ([5], [4]), ([0, 1], [7]):
         with pytest.raises(ValueError, match=r"outside|starts"):
