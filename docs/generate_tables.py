@@ -36,7 +36,8 @@ def filled(page: str) -> str:
 
     def table(match: re.Match[str]) -> str:
         layout = layout_of(match["module"], match["name"])
-        return f"{match[1]}\n{layout.document}, {layout.octets} octet{'s' * (layout.octets > 1)}:\n\n{layout.markdown()}\n{match[4]}"
+        size = f"{layout.octets} octet{'s' * (layout.octets > 1)}"
+        return f"{match[1]}\n{layout.document}, {size}:\n\n{layout.markdown()}\n{match[4]}"
 
     return TABLE.sub(table, page)
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,18 +16,22 @@ from click.shell_completion import CompletionItem
 if TYPE_CHECKING:
     from ccsds.interop.dissection import Dissection
 
-__all__ = ["InputProblem", "UnitName", "command", "octets_of", "octets_of_text"]
+__all__ = ["InputProblem", "UnitName", "command", "examples_epilog", "octets_of", "octets_of_text"]
 
 _HEX_NOISE = re.compile(rb"0x|[\s:,_-]", re.IGNORECASE)
 _HEX = re.compile(rb"(?:[0-9a-f]{2})*", re.IGNORECASE)
 _COLUMNS = {"bit": "dim", "bits": "dim", "field": "bold", "value": "cyan", "binary": "", "meaning": "", "clause": "dim"}
 _WIDE_TERMINAL = 120  # columns; below, a clause beside every field would fold the rest
-EPILOG = """\b
-Examples:
-  ccsds dissect 0801c0000001cafe
-  ccsds dissect frames.bin --unit tm-transfer-frame --length 1115 --fecf --packets
-  ccsds encode clcw virtual_channel_id=2 report_value=9 | ccsds dissect - --unit clcw --json
-"""
+EXAMPLES = (
+    ("ccsds dissect 0801c0000001cafe", "a packet, field by field"),
+    ("ccsds dissect frames.bin --length 1115 --fecf --packets", "the first frame of a file, and its packets"),
+    ("ccsds encode clcw virtual_channel_id=2 report_value=9 | ccsds dissect - --json", "what another command made"),
+)
+
+
+def examples_epilog(examples: Sequence[tuple[str, str]]) -> str:
+    """The end of a help page: command lines to paste, each under what it is for."""
+    return "\b\nExamples:\n" + "\n".join(f"  # {purpose}\n  {line}" for line, purpose in examples)
 
 
 class InputProblem(click.ClickException):
@@ -89,7 +94,7 @@ def _content(content: bytes, form: str, name: str) -> bytes:
     return content if octets is None else octets
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=examples_epilog(EXAMPLES))
 @click.argument("octets", nargs=-1, metavar="HEX|FILE|-")
 @click.option("--unit", type=UnitName(), help="What the octets are; guessed if left out.")
 @click.option("--offset", type=click.IntRange(min=0), default=0, metavar="N", help="Skip N octets first.")

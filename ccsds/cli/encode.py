@@ -12,20 +12,18 @@ from typing import Any, get_type_hints
 import click
 from click.shell_completion import CompletionItem
 
-from ccsds.cli.dissect import InputProblem, UnitName, octets_of, octets_of_text
+from ccsds.cli.dissect import InputProblem, UnitName, examples_epilog, octets_of, octets_of_text
 
 __all__ = ["command", "encode_unit"]
 
-EPILOG = """\b
-Values: numbers (42, 0x2a, 0b101010), names (packet_type=telecommand), yes or no, octets as hex,
-none where a field is absent, and - or @FILE for octets read from standard input or a file.
-
-\b
-Examples:
-  ccsds encode space-packet application_process_id=42 packet_data_field=6869
-  ccsds encode clcw virtual_channel_id=2 report_value=9 lockout_flag=1 | ccsds dissect - --unit clcw
-  ccsds dissect 0801c0000001cafe --json | ccsds encode space-packet --json - packet_sequence_count=7
-"""
+EXAMPLES = (
+    ("ccsds encode space-packet application_process_id=42 packet_data_field=6869", "a packet, as hex"),
+    ("ccsds encode clcw virtual_channel_id=2 report_value=9 | ccsds dissect - --unit clcw", "there and back"),
+    (
+        "ccsds dissect 0801c0000001cafe --json | ccsds encode space-packet --json - packet_sequence_count=7",
+        "the same packet with another count",
+    ),
+)
 
 
 class _FieldArgument(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5 only
@@ -42,7 +40,7 @@ class _FieldArgument(click.ParamType):  # type: ignore[type-arg]  # generic sinc
         return [CompletionItem(f"{name}=") for name in kind.cls.__struct_fields__ if name.startswith(incomplete)]
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=examples_epilog(EXAMPLES))
 @click.argument("unit", type=UnitName(), metavar="UNIT")
 @click.argument("fields", nargs=-1, type=_FieldArgument(), metavar="[FIELD=VALUE]...")
 @click.option(
@@ -50,7 +48,11 @@ class _FieldArgument(click.ParamType):  # type: ignore[type-arg]  # generic sinc
 )
 @click.option("--binary", is_flag=True, help="Write raw octets, not hex.")
 def command(unit: str, fields: tuple[str, ...], source: str | None, binary: bool) -> None:
-    """Print the octets of a unit, given its fields by name."""
+    """Print the octets of a unit, given its fields by name.
+
+    Values are numbers (42, 0x2a, 0b101010), names (packet_type=telecommand), yes or no, octets as hex, none where a
+    field is absent, and - or @FILE for octets read from standard input or a file.
+    """
     from ccsds.interop.dissection import unit_kind
 
     kind = unit_kind(unit)

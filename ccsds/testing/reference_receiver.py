@@ -26,7 +26,6 @@ from ccsds.procedures.packet_extraction import (
 
 __all__ = ["ChannelAccount", "LinkAccount", "LinkParameters", "ServedPacket", "deinterleave", "receive_frames"]
 
-_COUNT_RANGE = {"TM": 1 << 8, "AOS": 1 << 24}
 _MASTER_RANGE = 1 << 8
 _SEQUENCE_RANGE = 1 << 14
 
@@ -102,9 +101,22 @@ class _Channel:
         self.extractor = PacketExtractor(msgspec.structs.replace(parameters.extraction, first_header_pointer_bits=bits))
         self.account.extraction = self.extractor.counters
         self.previous: bytes | None = None
+        self.last_count: tuple[int | None, bool] = (None, False)
         self.zones = hashlib.sha256()
         self.packets = hashlib.sha256()
         self.sequence: dict[int, int] = {}
+
+    def missing_before(self, frame: TmTransferFrame | AosTransferFrame) -> int:
+        """Frames missing between the previous frame and this one; 28 bits count where both frames say so."""
+        count, span, wide = frame.virtual_channel_frame_count, 1 << 8, False
+        previous, was_wide = self.last_count
+        if isinstance(frame, AosTransferFrame):
+            span, wide = 1 << 24, bool(frame.virtual_channel_frame_count_usage_flag)
+            count = frame.extended_virtual_channel_frame_count
+            if wide and was_wide:
+                span = 1 << 28
+        self.last_count = (count, wide)
+        return (count - previous - 1) % span if previous is not None else 0
 
     def count(self, packet: ExtractedPacket) -> None:
         """Add one packet to the tables.  Incomplete packets are in none of them."""
@@ -216,8 +228,7 @@ def _take(
     """Steps 4 to 7: the packets that end in this frame."""
     account = channel.account
     account.frames += 1
-    count, span = frame.virtual_channel_frame_count, _COUNT_RANGE[parameters.protocol]
-    lost = (count - account.counter_last - 1) % span if account.counter_last >= 0 else 0
+    count, lost = frame.virtual_channel_frame_count, channel.missing_before(frame)
     if account.counter_first < 0:
         account.counter_first = count
     account.counter_last = count
