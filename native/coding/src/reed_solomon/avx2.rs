@@ -16,8 +16,9 @@ use super::{Basis, ErrorCorrection};
 const LANES: usize = 32;
 /// Symbols of one code word that a register holds.
 const SYMBOLS: usize = LANES / WIDE;
-/// Most points of a residue.
+/// Most points of a residue: 32 or 16, shared among five.
 const POINTS: usize = 7;
+const POINTS_E8: usize = 4;
 /// Zeros before a residue complete its first register.
 const RESIDUE: usize = WIDE + ROWS * WIDE + REGISTER;
 
@@ -50,6 +51,7 @@ struct Point {
 
 /// The constants of one code.
 pub(crate) struct Constants {
+    error_correction: ErrorCorrection,
     fold: [Products; RESIDUES],
     points: [[Point; POINTS]; RESIDUES],
 }
@@ -66,6 +68,7 @@ impl Constants {
             }
         };
         Constants {
+            error_correction,
             fold: std::array::from_fn(|residue| Products::new(basis, beta(ROWS * residue))),
             points: std::array::from_fn(|residue| places(error_correction, residue).map(point)),
         }
@@ -86,7 +89,12 @@ pub(crate) fn check(
 ) -> u8 {
     let block = padded(block, RESIDUES * ROWS * depth);
     // SAFETY: a Kernel holds this variant only where `is_available`.
-    unsafe { evaluate(constants, &block, depth, syndromes) }
+    unsafe {
+        match constants.error_correction {
+            ErrorCorrection::E16 => evaluate::<POINTS>(constants, &block, depth, syndromes),
+            ErrorCorrection::E8 => evaluate::<POINTS_E8>(constants, &block, depth, syndromes),
+        }
+    }
 }
 
 /// See `correction::errors`: the portable search for roots, compiled for registers twice as wide.
@@ -122,8 +130,9 @@ fn product(symbols: __m256i, products: &Products) -> __m256i {
     )
 }
 
+/// All syndromes of a padded block with at most N to a residue; a bit for every code word with one not zero.
 #[target_feature(enable = "avx2")]
-fn evaluate(
+fn evaluate<const N: usize>(
     constants: &Constants,
     block: &[u8; BLOCK],
     depth: usize,
@@ -133,7 +142,7 @@ fn evaluate(
     fold(constants, block, depth, &mut residues);
     let mut any = 0;
     for (residue, points) in residues.iter().zip(&constants.points) {
-        let mut sums = [_mm256_setzero_si256(); POINTS];
+        let mut sums = [_mm256_setzero_si256(); N];
         for at in (0..ROWS + 1)
             .step_by(SYMBOLS)
             .map(|row| WIDE + row * depth - depth)
