@@ -79,9 +79,13 @@ pub(crate) fn randomize<'py>(
         return Err(PyValueError::new_err("block_octets is at least 1"));
     }
     let octets = octets.octets();
+    let block_octets = block_octets.unwrap_or(octets.len()).max(1);
     filled(py, octets.len(), |out| {
-        out.copy_from_slice(octets);
-        for block in out.chunks_mut(block_octets.unwrap_or(octets.len()).max(1)) {
+        for (block, received) in out
+            .chunks_mut(block_octets)
+            .zip(octets.chunks(block_octets))
+        {
+            block.copy_from_slice(received);
             randomizer::apply(sequence, block);
         }
     })

@@ -15,8 +15,9 @@ use super::{Basis, ErrorCorrection};
 const LANES: usize = 32;
 /// Symbols of one code word that a register holds.
 const SYMBOLS: usize = LANES / WIDE;
-/// Most points of a residue.
+/// Most points of a residue: 32 or 16, shared among five.
 const POINTS: usize = 7;
+const POINTS_E8: usize = 4;
 /// Zeros before a residue complete its first register.
 const RESIDUE: usize = WIDE + ROWS * WIDE + REGISTER;
 
@@ -49,6 +50,7 @@ struct Point {
 
 /// The constants of one code.
 pub(crate) struct Constants {
+    error_correction: ErrorCorrection,
     fold: [Products; RESIDUES],
     points: [[Point; POINTS]; RESIDUES],
 }
@@ -65,6 +67,7 @@ impl Constants {
             }
         };
         Constants {
+            error_correction,
             fold: std::array::from_fn(|residue| Products::new(basis, beta(ROWS * residue))),
             points: std::array::from_fn(|residue| places(error_correction, residue).map(point)),
         }
@@ -80,7 +83,12 @@ pub(crate) fn is_available() -> bool {
 pub(crate) fn check(constants: &Constants, block: &[u8], depth: usize, syndromes: &mut Syndromes) -> u8 {
     let block = padded(block, RESIDUES * ROWS * depth);
     // SAFETY: a Kernel holds this variant only where `is_available`.
-    unsafe { evaluate(constants, &block, depth, syndromes) }
+    unsafe {
+        match constants.error_correction {
+            ErrorCorrection::E16 => evaluate::<POINTS>(constants, &block, depth, syndromes),
+            ErrorCorrection::E8 => evaluate::<POINTS_E8>(constants, &block, depth, syndromes),
+        }
+    }
 }
 
 /// See `correction::errors`: the portable search for roots, compiled for registers twice as wide.
@@ -116,14 +124,23 @@ fn product(symbols: __m256i, products: &Products) -> __m256i {
     )
 }
 
+/// All syndromes of a padded block with at most N to a residue; a bit for every code word with one not zero.
 #[target_feature(enable = "avx2")]
-fn evaluate(constants: &Constants, block: &[u8; BLOCK], depth: usize, syndromes: &mut Syndromes) -> u8 {
+fn evaluate<const N: usize>(
+    constants: &Constants,
+    block: &[u8; BLOCK],
+    depth: usize,
+    syndromes: &mut Syndromes,
+) -> u8 {
     let mut residues = [[0; RESIDUE]; RESIDUES];
     fold(constants, block, depth, &mut residues);
     let mut any = 0;
     for (residue, points) in residues.iter().zip(&constants.points) {
-        let mut sums = [_mm256_setzero_si256(); POINTS];
-        for at in (0..ROWS + 1).step_by(SYMBOLS).map(|row| WIDE + row * depth - depth) {
+        let mut sums = [_mm256_setzero_si256(); N];
+        for at in (0..ROWS + 1)
+            .step_by(SYMBOLS)
+            .map(|row| WIDE + row * depth - depth)
+        {
             let [a, b, c, d]: [i64; SYMBOLS] =
                 std::array::from_fn(|i| i64::from_le_bytes(*piece(residue, at + i * depth)));
             let symbols = _mm256_set_epi64x(d, c, b, a);

@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use super::field::{self, EXPONENTS, ORDER, PRIMITIVE, PRODUCTS, inverse, multiply};
-use super::remainder::{LANES, Points, logarithm};
+use super::field::{self, EXPONENTS, ORDER, PRIMITIVE, PRODUCTS, inverse, logarithm, multiply};
+use super::points::{LANES, Points};
 
 /// Most check symbols a code word has.
 pub(crate) const MAXIMUM_CHECK_SYMBOLS: usize = 32;

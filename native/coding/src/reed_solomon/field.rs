@@ -10,7 +10,7 @@ pub(crate) const PRIMITIVE: usize = 11;
 /// Powers of alpha, twice around: sums of two logarithms index it without a reduction.
 pub(crate) static EXPONENTS: [u8; 2 * ORDER] = exponents();
 /// Logarithms to the base alpha; the entry of zero has no meaning.
-pub(crate) static LOGARITHMS: [u8; 256] = logarithms();
+static LOGARITHMS: [u8; 256] = logarithms();
 /// PRODUCTS[a][b] = a b.
 pub(crate) static PRODUCTS: [[u8; 256]; 256] = products();
 
@@ -58,7 +58,12 @@ pub(crate) fn multiply(a: u8, b: u8) -> u8 {
 
 /// `a` is not zero.
 pub(crate) fn inverse(a: u8) -> u8 {
-    EXPONENTS[ORDER - usize::from(LOGARITHMS[usize::from(a)])]
+    EXPONENTS[ORDER - logarithm(a)]
+}
+
+/// Logarithm to the base alpha of a non-zero element.
+pub(crate) fn logarithm(element: u8) -> usize {
+    usize::from(LOGARITHMS[usize::from(element)])
 }
 
 /// (alpha^11)^power.

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use super::correction::{self, Errors, MAXIMUM_CHECK_SYMBOLS};
 use super::field::PRIMITIVE;
-use super::remainder::{Points, Table};
+use super::points::Points;
+use super::remainder::Table;
 use super::{Basis, ErrorCorrection};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, gfni};
@@ -84,7 +85,6 @@ impl Tables {
         }
     }
 
-    #[inline(always)]
     fn encode(&self, frame: &[u8], depth: usize, check_symbols: &mut [u8]) {
         match &self.rows {
             Rows::E16(table) => encode(table, frame, depth, check_symbols),
@@ -92,7 +92,6 @@ impl Tables {
         }
     }
 
-    #[inline(always)]
     fn check(&self, block: &[u8], depth: usize, syndromes: &mut Syndromes) -> u8 {
         match &self.rows {
             Rows::E16(table) => self.check_with(table, block, depth, syndromes),
@@ -100,7 +99,6 @@ impl Tables {
         }
     }
 
-    #[inline(always)]
     fn check_with<const W: usize>(
         &self,
         table: &Table<W>,
@@ -128,7 +126,6 @@ impl Tables {
     }
 }
 
-#[inline(always)]
 fn encode<const W: usize>(table: &Table<W>, frame: &[u8], depth: usize, check_symbols: &mut [u8]) {
     for codeword in 0..depth {
         let words = table.check_symbols(frame, depth, codeword);

@@ -13,6 +13,7 @@ mod field;
 #[allow(unsafe_code)]
 mod gfni;
 mod kernel;
+mod points;
 mod remainder;
 #[cfg(target_arch = "x86_64")]
 mod residues;

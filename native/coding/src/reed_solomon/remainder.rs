@@ -3,7 +3,7 @@
 //! Tables hold symbols as they are on the channel (dual or conventional basis), so nothing is converted:
 //! multiplication by a constant is linear in any basis.
 
-use super::field::{self, EXPONENTS, LOGARITHMS};
+use super::field;
 use super::{Basis, ErrorCorrection};
 
 /// Symbols per step.
@@ -50,7 +50,6 @@ impl<const W: usize> Table<W> {
     }
 
     /// Check symbols of code word `codeword` of a frame interleaved to `depth`.
-    #[inline(always)]
     pub(crate) fn check_symbols(&self, frame: &[u8], depth: usize, codeword: usize) -> [u64; W] {
         let mut state = [0; W];
         let head = (frame.len() / depth) % SLICES * depth;
@@ -79,46 +78,4 @@ fn add<const W: usize>(state: &mut [u64; W], row: &[u64; W]) {
     for (word, other) in state.iter_mut().zip(row) {
         *word ^= other;
     }
-}
-
-/// Lanes of one evaluation.
-pub(crate) const LANES: usize = 32;
-
-/// products[b][lane] = x(lane) alpha^b: multiplies a vector by the fixed points x, one bit plane at a time.
-pub(crate) struct Points {
-    products: [[u8; LANES]; 8],
-}
-
-impl Points {
-    /// Lane i evaluates at alpha^logarithm(i).
-    pub(crate) fn new(logarithm: impl Fn(usize) -> usize) -> Self {
-        Points {
-            products: std::array::from_fn(|bit| {
-                std::array::from_fn(|lane| EXPONENTS[(logarithm(lane) + bit) % field::ORDER])
-            }),
-        }
-    }
-
-    /// The polynomial with these coefficients, highest power first, at every point.
-    #[inline(always)]
-    pub(crate) fn evaluate(&self, mut coefficients: impl Iterator<Item = u8>) -> [u8; LANES] {
-        let mut sum = [coefficients.next().unwrap_or(0); LANES];
-        for coefficient in coefficients {
-            let mut next = [coefficient; LANES];
-            for products in self.products.iter().rev() {
-                for lane in 0..LANES {
-                    let selected = (sum[lane].cast_signed() >> 7).cast_unsigned(); // all ones or none
-                    next[lane] ^= products[lane] & selected;
-                    sum[lane] <<= 1;
-                }
-            }
-            sum = next;
-        }
-        sum
-    }
-}
-
-/// Logarithm to the base alpha of a non-zero element.
-pub(crate) fn logarithm(element: u8) -> usize {
-    usize::from(LOGARITHMS[usize::from(element)])
 }
