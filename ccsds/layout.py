@@ -215,9 +215,10 @@ def _generate_pack(layout: Layout) -> Callable[..., bytes]:
         writer = None
         result = f"({parts[0][1]}).to_bytes({layout.octets}, 'big')"
     source = (
-        f"def pack_values({', '.join(names)}):\n    if {fits}:\n        return {result}\n"
-        f"    raise refusal({', '.join(names)})\n"
+        f"def pack_values({', '.join(names)}):\n    try:\n        if {fits}:\n            return {result}\n"
+        f"    except no_integers:\n        pass\n    raise refusal({', '.join(names)}) from None\n"
     )
     scope: dict[str, Callable[..., bytes]] = {}
-    exec(source, {"writer": writer, "refusal": layout._refusal}, scope)
+    no_integers = (TypeError, AttributeError, struct.error)
+    exec(source, {"writer": writer, "refusal": layout._refusal, "no_integers": no_integers}, scope)
     return scope["pack_values"]

@@ -167,12 +167,12 @@ def command(
 
 
 def _show(found: Dissection) -> None:
-    """The same table for people; rich obeys NO_COLOR."""
+    """The same table for people, as wide as their terminal."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console()
+    console = Console(color_system=None if os.environ.get("NO_COLOR") else "auto")  # no bold either
     table = Table(box=None, pad_edge=False, header_style="bold")
     wide = console.width >= _WIDE_TERMINAL
     for name, style in _COLUMNS.items():

@@ -145,6 +145,16 @@ def test_issue_decides_how_wide_the_first_header_pointer_is(
     assert frame.multiplexing_protocol_data_unit == unit
 
 
+@pytest.mark.parametrize("case", load_vectors("732.0-B-5/m_pdu.toml"), ids=lambda case: case["id"])
+def test_published_pointers(case: dict[str, Any]) -> None:
+    octets = bytes.fromhex(case["octets"]) + b"zone"
+    unit = MultiplexingProtocolDataUnit.decode(octets, issue=case["issue"])
+    assert unit.fhp == case["first_header_pointer"]
+    assert unit.is_without_packet_start == (case["meaning"] == "no packet starts")
+    assert unit.is_only_idle_data == (case["meaning"] == "only idle data")
+    assert unit.encode() == octets
+
+
 def test_what_a_data_field_holds() -> None:
     unit = MultiplexingProtocolDataUnit(first_header_pointer=2, packet_zone=b"abc")
     frame = AosTransferFrame(**FRAME | {"transfer_frame_data_field": unit.encode()})

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import re
+import struct
+import subprocess
+import sys
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +150,44 @@ def test_json_of_another_unit_or_of_damage_is_refused() -> None:
     assert "holds a clcw" in run(encode, "space-packet", "--json", "-", input=clcw).stderr
     cut = run(dissect, "1001c0", "--json", "--unit", "space-packet").stdout_bytes
     assert "no whole space-packet" in run(encode, "space-packet", "--json", "-", input=cut).stderr
+
+
+def on_a_terminal(columns: int, **environment: str) -> str:
+    """What `ccsds dissect` shows on a terminal of so many columns."""
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "FORCE_COLOR")
+    }
+    program = "from ccsds.cli.dissect import command; command()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "6aea00010243deadbeef9e2d", "--fecf"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=inherited | {"TERM": "xterm-256color"} | environment,
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:  # Linux says so at the end of a terminal
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(ours)
+    assert process.wait(60) == 0
+    return shown.decode()
+
+
+def test_a_terminal_gets_a_table_that_fits_it() -> None:
+    wide, narrow, plain = on_a_terminal(160), on_a_terminal(100), on_a_terminal(160, NO_COLOR="1")
+    assert "\x1b[" in wide and "\x1b[" in narrow
+    assert "4.1.2.2.2" in wide and "4.1.2.2.2" not in narrow
+    assert "\x1b[" not in plain and "WRONG, 0x9e2c expected" in plain
+    assert all(len(line) <= 100 for line in re.sub(r"\x1b\[[0-9;]*m", "", narrow).splitlines() if "problem" not in line)
 
 
 def test_the_shell_completes_units_and_fields() -> None:

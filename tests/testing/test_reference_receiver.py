@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
+from ccsds.coding.randomizer import randomize
+from ccsds.coding.reed_solomon import ReedSolomonCode
 from ccsds.testing.reference_receiver import LinkAccount, LinkParameters, deinterleave, receive_frames
 
 CAPTURES = Path(__file__).parents[3] / "shared" / "captures"
 TABLE = CAPTURES / "captures.toml"
 FILES: list[dict[str, Any]] = [
-    entry
-    for entry in (tomllib.loads(TABLE.read_text())["file"] if TABLE.exists() else [])
-    if entry["kind"] == "frames" and "asm" not in entry
+    entry for entry in (tomllib.loads(TABLE.read_text())["file"] if TABLE.exists() else []) if entry["kind"] == "frames"
 ]
 pytestmark = pytest.mark.skipif(not FILES, reason="the recordings lie beside the project directory, and are absent")
 
@@ -35,8 +35,16 @@ def receive(entry: dict[str, Any]) -> LinkAccount:
         secondary_header_octets=entry.get("secondary_header_octets"),
         data_without_packets=frozenset(vc["vcid"] for vc in entry["vc"] if vc["content"] == "not packets"),
     )
+    code = ReedSolomonCode(interleaving_depth=entry.get("rs_interleave", 1))
+
+    def frame(record: bytes) -> bytes:
+        if "asm" not in entry:
+            return deinterleave(record, depth)
+        assert record.startswith(bytes.fromhex(entry["asm"]))
+        return bytes(code.decode(randomize(record[4:])).frame)
+
     records = (octets[at : at + size] for at in range(0, len(octets) - size + 1, size))
-    return receive_frames((deinterleave(record, depth) for record in records), parameters)
+    return receive_frames(map(frame, records), parameters)
 
 
 @pytest.mark.parametrize("entry", FILES, ids=lambda entry: str(entry["mission"]))
