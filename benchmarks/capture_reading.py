@@ -3,7 +3,8 @@
     python benchmarks/capture_reading.py [--megaoctets 400]
 
 Each reader walks all frames and hands each over with its time (ours: as columns).  Unit: frames and octets of file
-per second of processor time (kernel included), best of several runs on one thread; the peers, being slower, read the first part of the file.
+per second of processor time (kernel included), best of several runs on one thread; the peers, being slower, read the
+first part of the file.
 """
 
 from __future__ import annotations
