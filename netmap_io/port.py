@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from netmap_io.errors import LinkTypeError, PortAddressError, PortClosedError, PortUnsupportedError
@@ -203,7 +203,6 @@ _DRIVERS: dict[str, str | Driver] = {
     "memory": "netmap_io.drivers.memory:open_address",
     "pcap": "netmap_io.drivers.pcap:open_address",
 }
-DRIVERS: Mapping[str, str | Driver] = MappingProxyType(_DRIVERS)
 
 
 def register(name: str, driver: str | Driver) -> None:

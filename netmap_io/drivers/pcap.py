@@ -146,7 +146,6 @@ class PcapReader(Port):
         self._reader: _native.CaptureReader | None = self._open(source, piece_octets, maximum_block_octets)
         self._pace = None if pace is None else Pace(pace)
         self._waiting: Burst | None = None
-        self._failure: CaptureError | None = None
         self._link_numbers: NDArray[np.uint16] = np.zeros(0, dtype=np.uint16)
         self._received = Counters()
         self._exhausted = False

@@ -83,7 +83,7 @@ def test_a_file_cut_while_it_is_read_ends_early(tmp_path):
 
 
 def test_a_full_disk_is_one_sentence():
-    with pytest.raises(CaptureUnreadableError, match="no space left"):
+    with pytest.raises(CaptureUnreadableError, match="no space left"):  # either call may meet it
         port = PcapWriter("/dev/full")
         port.flush()
     with pytest.raises(PortError):
@@ -123,7 +123,9 @@ def test_standard_input_and_output(tmp_path):
         "with netmap_io.open_port('pcap:-') as port, netmap_io.open_port('pcap:-?mode=write&link_type=147') as out:\n"
         "    for burst in port.bursts(): out.send(burst)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], input=written.getvalue(), capture_output=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=written.getvalue(), capture_output=True, check=False, timeout=60
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout == written.getvalue()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import struct
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -25,9 +26,15 @@ from netmap_io import Burst, PayloadExtractor, udp_frames
 from netmap_io.burst import join
 from netmap_io.payload import PayloadError
 
+MACS = {"src": "02:00:00:00:00:01", "dst": "02:00:00:00:00:02"}  # given, or scapy asks the network for them
+ETHER = Ether(**MACS)
 DATA = b"0123456789" * 3
 U4 = IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=40000, dport=5000) / DATA
 U6 = IPv6(src="2001:db8::1", dst="2001:db8::2") / UDP(sport=40000, dport=5000) / DATA
+
+
+def ethernet(kind: int) -> Ether:
+    return Ether(type=kind, **MACS)
 
 
 def extract(frames, link_type=1, original_lengths=None, **choice) -> tuple[list[bytes], dict[str, int]]:
@@ -46,15 +53,15 @@ COOKED_2_TAGGED = struct.pack(">HHIHBBQHH", 0x8100, 0, 1, 1, 0, 6, 0, 7, 0x0800)
 @pytest.mark.parametrize(
     ("link_type", "frame"),
     [
-        (1, Ether() / U4),
-        (1, Ether() / U6),
-        (1, Ether() / Dot1Q(vlan=5) / U4),
-        (1, Ether() / Dot1AD(vlan=5) / Dot1Q(vlan=6) / U6),
-        (1, Dot3() / LLC() / SNAP(OUI=0, code=0x0800) / U4),
-        (1, bytes(Ether() / U4) + bytes(18)),  # padding and a trailer
-        (1, Ether() / IP(src="1.2.3.4", dst="4.3.2.1", options=b"\x94\x04\0\0" * 3) / U4[UDP]),
-        (1, Ether() / IPv6() / IPv6ExtHdrHopByHop() / IPv6ExtHdrRouting() / IPv6ExtHdrDestOpt() / U6[UDP]),
-        (1, Ether() / IPv6() / IPv6ExtHdrFragment(offset=0, m=0) / U6[UDP]),  # an atomic fragment
+        (1, ETHER / U4),
+        (1, ETHER / U6),
+        (1, ETHER / Dot1Q(vlan=5) / U4),
+        (1, ETHER / Dot1AD(vlan=5) / Dot1Q(vlan=6) / U6),
+        (1, Dot3(**MACS) / LLC() / SNAP(OUI=0, code=0x0800) / U4),
+        (1, bytes(ETHER / U4) + bytes(18)),  # padding and a trailer
+        (1, ETHER / IP(src="1.2.3.4", dst="4.3.2.1", options=b"\x94\x04\0\0" * 3) / U4[UDP]),
+        (1, ETHER / IPv6() / IPv6ExtHdrHopByHop() / IPv6ExtHdrRouting() / IPv6ExtHdrDestOpt() / U6[UDP]),
+        (1, ETHER / IPv6() / IPv6ExtHdrFragment(offset=0, m=0) / U6[UDP]),  # an atomic fragment
         (113, COOKED + bytes(U4)),
         (276, COOKED_2 + bytes(U6)),
         (276, COOKED_2_TAGGED + bytes(U4)),
@@ -78,20 +85,20 @@ def test_udp_payloads_behind_every_link_header(link_type, frame):
 
 def test_what_is_passed_over_is_counted():
     frames = [
-        Ether() / ARP(),
-        Ether() / IP() / TCP() / b"x",
-        Ether() / IP() / GRE() / b"x",
-        Ether() / IP() / UDP(sport=1, dport=2) / b"x",
-        Ether() / IP() / UDP(sport=5000, dport=2) / b"from",
-        Ether() / IP() / UDP(sport=3, dport=5000) / b"to",
-        Ether() / IP() / UDP(sport=3, dport=5000),
-        bytes(Ether() / U4)[:30],
-        bytes(Ether() / U4)[:5],
-        bytes(Ether() / U4)[:-1],
-        Ether() / IP(ihl=3) / b"0123456789012345678901234567890",
-        Ether() / IP() / UDP(sport=3, dport=5000, len=7) / b"x",
-        Ether() / IP() / UDP(sport=3, dport=5000, len=70) / b"x",
-        bytes(Ether(type=0x0800)) + b"\x35" + bytes(40),
+        ETHER / ARP(),
+        ETHER / IP() / TCP() / b"x",
+        ETHER / IP() / GRE() / b"x",
+        ETHER / IP() / UDP(sport=1, dport=2) / b"x",
+        ETHER / IP() / UDP(sport=5000, dport=2) / b"from",
+        ETHER / IP() / UDP(sport=3, dport=5000) / b"to",
+        ETHER / IP() / UDP(sport=3, dport=5000),
+        bytes(ETHER / U4)[:30],
+        bytes(ETHER / U4)[:5],
+        bytes(ETHER / U4)[:-1],
+        ETHER / IP(ihl=3) / b"0123456789012345678901234567890",
+        ETHER / IP() / UDP(sport=3, dport=5000, len=7) / b"x",
+        ETHER / IP() / UDP(sport=3, dport=5000, len=70) / b"x",
+        bytes(ethernet(0x0800)) + b"\x35" + bytes(40),
         b"",
     ]
     payloads, counters = extract(frames, protocol="udp", port=5000)
@@ -112,7 +119,7 @@ def test_what_is_passed_over_is_counted():
 
 @pytest.mark.parametrize("kept", range(72))
 def test_a_record_cut_by_the_snap_length_is_counted_as_such(kept):
-    frame = bytes(Ether() / U4)
+    frame = bytes(ETHER / U4)
     payloads, counters = extract([frame[:kept]], original_lengths=[len(frame)])
     if kept == len(frame):
         assert payloads == [DATA]
@@ -125,14 +132,14 @@ def test_a_record_cut_by_the_snap_length_is_counted_as_such(kept):
 @given(st.binary(max_size=50), st.integers(0, 60), st.one_of(st.none(), st.integers(1, 60)))
 def test_the_cut_is_a_slice(data, offset, length):
     end = None if length is None else offset + length
-    for frame, link_type, protocol in ((Ether() / IP() / UDP() / data, 1, "udp"), (data, 1, "raw")):
+    for frame, link_type, protocol in ((ETHER / IP() / UDP() / data, 1, "udp"), (data, 1, "raw")):
         payloads, _ = extract([frame], link_type, protocol=protocol, offset=offset, length=length)
         assert payloads == [piece for piece in [data[offset:end]] if piece]
 
 
 def test_after_the_link_header():
-    assert extract([Ether(type=0x88B5) / DATA], protocol="ethernet", offset=4)[0] == [DATA[4:]]
-    assert extract([Ether() / Dot1Q(type=0x88B5) / DATA], protocol="ethernet")[0] == [DATA]
+    assert extract([ethernet(0x88B5) / DATA], protocol="ethernet", offset=4)[0] == [DATA[4:]]
+    assert extract([ETHER / Dot1Q(type=0x88B5) / DATA], protocol="ethernet")[0] == [DATA]
     assert extract([DATA], 147, protocol="ethernet")[0] == [DATA]
 
 
@@ -152,7 +159,7 @@ def test_fragments_in_any_order_are_put_together(version, rng, again):
     total = len(pieces)
     rng.shuffle(pieces)
     pieces = [piece for number, piece in enumerate(pieces) for _ in range(1 + (number < again))]  # some twice
-    payloads, counters = extract([Ether() / bytes_of(piece) for piece in pieces], port=5000)
+    payloads, counters = extract([ETHER / bytes_of(piece) for piece in pieces], port=5000)
     assert sorted(payloads) == sorted(datas)
     assert counters["fragments"] == total + again
     assert counters["datagrams_reassembled"] == 3
@@ -165,9 +172,9 @@ def bytes_of(packet):
 
 def test_fragments_that_never_join_are_counted():
     whole = IP(src="10.0.0.1", dst="10.0.0.2", id=7) / UDP(sport=1, dport=5000) / bytes(2000)
-    first, second, *_ = [Ether() / piece for piece in fragment(whole, fragsize=800)]
+    first, second, *_ = [ETHER / piece for piece in fragment(whole, fragsize=800)]
     assert extract([first, second])[1]["fragments_lost"] == 2
-    filler = [Ether() / ARP()] * 10_001
+    filler = [ETHER / ARP()] * 10_001
     late = extract([first, *filler, second])[1]
     assert late["fragments_lost"] == 2 and "datagrams_reassembled" not in late
     clash = bytearray(bytes(second))
@@ -180,7 +187,7 @@ def test_a_flood_of_fragments_is_bounded():
     burst = []
     for number in range(3000):
         head = IP(src="10.0.0.1", dst="10.0.0.2", id=number, flags="MF", proto=17)
-        burst.append(Ether() / head / Raw(bytes(1024)))
+        burst.append(ETHER / head / Raw(bytes(1024)))
     extractor = PayloadExtractor()
     extractor.feed(Burst.of([bytes(frame) for frame in burst], link_types=1))
     assert extractor.counters["fragments_lost"] == 3000 - 1024
@@ -193,7 +200,7 @@ def test_a_flood_of_fragments_is_bounded():
 
 def segment(sequence: int, data: bytes, flags: str = "PA", sport: int = 40000, version: int = 4) -> bytes:
     head = IP(src="10.0.0.1", dst="10.0.0.2") if version == 4 else IPv6(src="::1", dst="::2")
-    return bytes(Ether() / head / TCP(sport=sport, dport=5000, seq=sequence % 2**32, flags=flags) / data)
+    return bytes(ETHER / head / TCP(sport=sport, dport=5000, seq=sequence % 2**32, flags=flags) / data)
 
 
 @given(st.randoms(use_true_random=False), st.integers(0, 2**32 - 1), st.booleans())
@@ -203,7 +210,7 @@ def test_streams_come_out_in_order_whatever_happens_on_the_way(rng, start, lose)
     stream = rng.randbytes(rng.randrange(1, 2000))
     cuts = sorted(rng.sample(range(len(stream) + 1), min(len(stream), rng.randrange(1, 30))))
     cuts = sorted({0, len(stream), *cuts})
-    spans = list(itertools.pairwise(cuts))
+    spans = list(pairwise(cuts))
     if lose and len(spans) > 2:
         spans.pop(rng.randrange(1, len(spans) - 1))
     for _ in range(rng.randrange(6)):  # retransmissions, cut elsewhere
@@ -238,7 +245,7 @@ def test_a_hole_is_given_up_when_the_window_is_full():
 
 
 def test_connections_between_the_same_ends_and_both_directions():
-    answer = Ether() / IP(src="10.0.0.2", dst="10.0.0.1") / TCP(sport=5000, dport=40000, seq=9, flags="PA") / b"answer"
+    answer = ETHER / IP(src="10.0.0.2", dst="10.0.0.1") / TCP(sport=5000, dport=40000, seq=9, flags="PA") / b"answer"
     frames = [
         segment(100, b"", "S"),
         segment(101, b"one"),
@@ -274,11 +281,11 @@ def test_a_flood_of_streams_is_bounded():
 SEEDS = [
     bytes(frame)
     for frame in (
-        Ether() / U4,
-        Ether() / Dot1Q() / U6,
+        ETHER / U4,
+        ETHER / Dot1Q() / U6,
         segment(5, b"abc"),
-        Ether() / IPv6() / IPv6ExtHdrHopByHop() / IPv6ExtHdrFragment(m=1) / bytes(16),
-        *[Ether() / piece for piece in fragment(IP() / UDP() / bytes(900), fragsize=400)],
+        ETHER / IPv6() / IPv6ExtHdrHopByHop() / IPv6ExtHdrFragment(m=1) / bytes(16),
+        *[ETHER / piece for piece in fragment(IP() / UDP() / bytes(900), fragsize=400)],
     )
 ]
 

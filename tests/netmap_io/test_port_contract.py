@@ -141,9 +141,9 @@ def test_lent_frames_raise_after_their_block(subject, burst):
         lambda: list(lent),
         lambda: lent.buffer,
         lambda: lent.offsets,
-        lambda: lent.copy(),
-        lambda: frame.tobytes(),
-        lambda: view.tobytes(),
+        lent.copy,
+        frame.tobytes,
+        view.tobytes,
     ):
         with pytest.raises(ValueError):
             use()
@@ -171,8 +171,8 @@ def test_close_is_idempotent_and_final(subject, burst):
     for use in (
         lambda: port.receive(1, 0),
         lambda: port.send(burst),
-        lambda: port.flush(),
-        lambda: port.fileno(),
+        port.flush,
+        port.fileno,
     ):
         with pytest.raises(PortClosedError):
             use()
