@@ -27,7 +27,6 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 suppress_warnings = [
     "misc.highlighting_failure",  # console blocks hold what commands print
-    "toc.empty_glob",
 ]
 
 generate.write_all(ROOT / "docs" / "generated")
