@@ -19,7 +19,7 @@ author = "the ccsds-link developers"
 copyright = "the ccsds-link developers"
 version = release = ccsds.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "generated/conformance-table.md", "generated/guide-toctree.md"]  # included by pages
 html_theme = "furo"
 html_title = f"ccsds-link {release}"
 myst_enable_extensions = ["colon_fence", "deflist"]
