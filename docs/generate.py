@@ -22,6 +22,8 @@ from ccsds.layout import Layout
 ROOT = Path(__file__).resolve().parents[1]
 CONFORMANCE = ROOT / "docs" / "conformance.toml"
 CODEC_PACKAGES = ("ccsds.packets", "ccsds.frames", "ccsds.security", "ccsds.transport")
+GUIDE = ("getting-started", "command-line", "receiving")
+OUTSIDE_THE_GUIDE = {"index", "reference", "conformance", "glossary"}
 REFERENCE = (
     "ccsds.errors",
     "ccsds.layout",
@@ -108,6 +110,15 @@ def reference_page() -> str:
     return "\n".join(parts)
 
 
+def guide_toctree() -> str:
+    """The pages of the guide that are there: the first ones in their order, then any other, then the units."""
+    docs = ROOT / "docs"
+    others = sorted({page.stem for page in docs.glob("*.md")} - {*GUIDE, *OUTSIDE_THE_GUIDE})
+    units = sorted(f"units/{page.stem}" for page in docs.glob("units/*.md"))
+    entries = "\n".join([*GUIDE, *others, *units])
+    return f"```{{toctree}}\n:hidden:\n:caption: Guide\n\n{entries}\n```\n"
+
+
 def conformance_rows() -> list[dict[str, str]]:
     """The rows of conformance.toml."""
     with CONFORMANCE.open("rb") as file:
@@ -134,7 +145,12 @@ def _clause_order(clause: str) -> list[tuple[int, str]]:
 def write_all(folder: Path) -> None:
     """Write the generated pages into `folder`, touching only those that changed."""
     folder.mkdir(exist_ok=True)
-    pages = {"layouts.md": layouts_page, "modules.md": reference_page, "conformance-table.md": conformance_table}
+    pages = {
+        "layouts.md": layouts_page,
+        "modules.md": reference_page,
+        "conformance-table.md": conformance_table,
+        "guide-toctree.md": guide_toctree,
+    }
     for name, page in pages.items():
         path, text = folder / name, page()
         if not path.exists() or path.read_text(encoding="utf-8") != text:
