@@ -81,10 +81,7 @@ pub(crate) fn randomize<'py>(
     let octets = octets.octets();
     let block_octets = block_octets.unwrap_or(octets.len()).max(1);
     filled(py, octets.len(), |out| {
-        for (block, received) in out
-            .chunks_mut(block_octets)
-            .zip(octets.chunks(block_octets))
-        {
+        for (block, received) in out.chunks_mut(block_octets).zip(octets.chunks(block_octets)) {
             block.copy_from_slice(received);
             randomizer::apply(sequence, block);
         }

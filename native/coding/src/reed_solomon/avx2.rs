@@ -126,21 +126,13 @@ fn product(symbols: __m256i, products: &Products) -> __m256i {
 
 /// All syndromes of a padded block with at most N to a residue; a bit for every code word with one not zero.
 #[target_feature(enable = "avx2")]
-fn evaluate<const N: usize>(
-    constants: &Constants,
-    block: &[u8; BLOCK],
-    depth: usize,
-    syndromes: &mut Syndromes,
-) -> u8 {
+fn evaluate<const N: usize>(constants: &Constants, block: &[u8; BLOCK], depth: usize, syndromes: &mut Syndromes) -> u8 {
     let mut residues = [[0; RESIDUE]; RESIDUES];
     fold(constants, block, depth, &mut residues);
     let mut any = 0;
     for (residue, points) in residues.iter().zip(&constants.points) {
         let mut sums = [_mm256_setzero_si256(); N];
-        for at in (0..ROWS + 1)
-            .step_by(SYMBOLS)
-            .map(|row| WIDE + row * depth - depth)
-        {
+        for at in (0..ROWS + 1).step_by(SYMBOLS).map(|row| WIDE + row * depth - depth) {
             let [a, b, c, d]: [i64; SYMBOLS] =
                 std::array::from_fn(|i| i64::from_le_bytes(*piece(residue, at + i * depth)));
             let symbols = _mm256_set_epi64x(d, c, b, a);

@@ -14,9 +14,7 @@ impl Points {
     /// Lane i evaluates at alpha^logarithm(i).
     pub(crate) fn new(logarithm: impl Fn(usize) -> usize) -> Self {
         Points {
-            products: std::array::from_fn(|bit| {
-                std::array::from_fn(|lane| EXPONENTS[(logarithm(lane) + bit) % ORDER])
-            }),
+            products: std::array::from_fn(|bit| std::array::from_fn(|lane| EXPONENTS[(logarithm(lane) + bit) % ORDER])),
         }
     }
 
