@@ -104,7 +104,13 @@ def _content(content: bytes, form: str, name: str) -> bytes:
 @click.option("--fhec/--no-fhec", default=False, help="AOS: frame header error control.")
 @click.option("--ocf/--no-ocf", default=False, help="AOS: operational control field.")
 @click.option("--insert-zone", type=click.IntRange(min=0), default=0, metavar="N", help="AOS: octets of insert zone.")
-@click.option("--issue", type=click.IntRange(1, 5), default=5, show_default=True, help="AOS: issue of CCSDS 732.0-B.")
+@click.option(
+    "--issue",
+    type=click.IntRange(1, 5),
+    default=5,
+    show_default=True,
+    help="AOS: issue of CCSDS 732.0-B; spacecraft from before October 2025 want 4.",
+)
 @click.option(
     "--data-field",
     type=click.Choice(["m-pdu", "b-pdu", "octets"]),
