@@ -65,7 +65,7 @@ impl Batch {
     }
 
     /// As `push`, for the first `length` octets of `rest`: a short frame is copied with what follows it, in a fixed
-    /// number of octets, which is several times faster than copying just its own.
+    /// number of octets, which needs no call to a copying routine.
     #[inline(always)]
     pub(crate) fn push_front_of(
         &mut self,
