@@ -6,17 +6,19 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from click.shell_completion import CompletionItem
 
+from ccsds.cli import style
+from ccsds.cli.problems import InputProblem
+
 if TYPE_CHECKING:
     from ccsds.interop.dissection import Dissection
 
-__all__ = ["InputProblem", "UnitName", "command", "examples_epilog", "octets_of", "octets_of_text"]
+__all__ = ["UnitName", "command", "octets_of", "octets_of_text"]
 
 _HEX_NOISE = re.compile(rb"0x|[\s:,_-]", re.IGNORECASE)
 _HEX = re.compile(rb"(?:[0-9a-f]{2})*", re.IGNORECASE)
@@ -27,17 +29,6 @@ EXAMPLES = (
     ("ccsds dissect frames.bin --length 1115 --fecf --packets", "the first frame of a file, and its packets"),
     ("ccsds encode clcw virtual_channel_id=2 report_value=9 | ccsds dissect - --json", "what another command made"),
 )
-
-
-def examples_epilog(examples: Sequence[tuple[str, str]]) -> str:
-    """The end of a help page: command lines to paste, each under what it is for."""
-    return "\b\nExamples:\n" + "\n".join(f"  # {purpose}\n  {line}" for line, purpose in examples)
-
-
-class InputProblem(click.ClickException):
-    """Input that cannot be read, or is not what it was taken for."""
-
-    exit_code = 3
 
 
 class UnitName(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5 only
@@ -94,39 +85,51 @@ def _content(content: bytes, form: str, name: str) -> bytes:
     return content if octets is None else octets
 
 
-@click.command(epilog=examples_epilog(EXAMPLES))
-@click.argument("octets", nargs=-1, metavar="HEX|FILE|-")
-@click.option("--unit", type=UnitName(), help="What the octets are; guessed if left out.")
-@click.option("--offset", type=click.IntRange(min=0), default=0, metavar="N", help="Skip N octets first.")
-@click.option("--length", type=click.IntRange(min=0), metavar="N", help="Take N octets only.")
-@click.option("--packets", is_flag=True, help="Go into the packets that start in a frame.")
-@click.option("--fecf/--no-fecf", default=None, help="Frame error control field; found out if left out.")
-@click.option("--fhec/--no-fhec", default=False, help="AOS: frame header error control.")
-@click.option("--ocf/--no-ocf", default=False, help="AOS: operational control field.")
-@click.option("--insert-zone", type=click.IntRange(min=0), default=0, metavar="N", help="AOS: octets of insert zone.")
-@click.option(
+@click.command(cls=style.Command, examples=EXAMPLES)
+@style.argument(
+    "octets", nargs=-1, metavar="HEX|FILE|-", group="Input", help="hexadecimal, a file, or - for standard input"
+)
+@style.option("--unit", type=UnitName(), help="what the octets are; guessed if left out", group="Input")
+@style.option("--offset", type=click.IntRange(min=0), default=0, metavar="N", help="skip N octets first", group="Input")
+@style.option("--length", type=click.IntRange(min=0), metavar="N", help="take N octets only", group="Input")
+@style.option("--packets", is_flag=True, help="go into the packets that start in a frame", group="Output")
+@style.option("--fecf/--no-fecf", default=None, help="frame error control field; found out if left out", group="Frame")
+@style.option("--fhec/--no-fhec", default=False, help="AOS: frame header error control", group="Frame")
+@style.option("--ocf/--no-ocf", default=False, help="AOS: operational control field", group="Frame")
+@style.option(
+    "--insert-zone",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="AOS: octets of insert zone",
+    group="Frame",
+)
+@style.option(
     "--issue",
     type=click.IntRange(1, 5),
     default=5,
     show_default=True,
-    help="AOS: issue of CCSDS 732.0-B; spacecraft from before October 2025 want 4.",
+    help="AOS: issue of CCSDS 732.0-B; spacecraft from before October 2025 want 4",
+    group="Frame",
 )
-@click.option(
+@style.option(
     "--data-field",
     type=click.Choice(["m-pdu", "b-pdu", "octets"]),
     default="m-pdu",
     show_default=True,
-    help="AOS: what the data field holds.",
+    help="AOS: what the data field holds",
+    group="Frame",
 )
-@click.option(
+@style.option(
     "--secondary-header",
     type=click.IntRange(min=2),
     metavar="N",
-    help="TM: octets of a secondary header whose length field lies.",
+    help="TM: octets of a secondary header whose length field lies",
+    group="Frame",
 )
-@click.option("--hex", "form", flag_value="hex", help="The file or standard input is hex text.")
-@click.option("--binary", "form", flag_value="binary", help="The file or standard input is raw octets.")
-@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@style.option("--hex", "form", flag_value="hex", help="the file or standard input is hex text", group="Input")
+@style.option("--binary", "form", flag_value="binary", help="the file or standard input is raw octets", group="Input")
+@style.option("--json", "as_json", is_flag=True, help="write JSON", group="Output")
 def command(
     octets: tuple[str, ...],
     unit: str | None,
@@ -181,10 +184,10 @@ def _show(found: Dissection) -> None:
     console = Console(color_system=None if os.environ.get("NO_COLOR") else "auto")  # no bold either
     table = Table(box=None, pad_edge=False, header_style="bold")
     wide = console.width >= _WIDE_TERMINAL
-    for name, style in _COLUMNS.items():
+    for name, look in _COLUMNS.items():
         if wide or name != "clause":
             justify: Literal["left", "right"] = "right" if name in ("bit", "bits") else "left"
-            table.add_column(name, style=style, justify=justify, overflow="fold", no_wrap=name == "field")
+            table.add_column(name, style=look, justify=justify, overflow="fold", no_wrap=name == "field")
     for field in found.fields:
         meaning = escape(field.meaning)
         row = [str(field.bit_offset), str(field.bits), field.name, field.shown_value(), field.bit_string]

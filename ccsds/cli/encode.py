@@ -12,7 +12,9 @@ from typing import Any, get_type_hints
 import click
 from click.shell_completion import CompletionItem
 
-from ccsds.cli.dissect import InputProblem, UnitName, examples_epilog, octets_of, octets_of_text
+from ccsds.cli import style
+from ccsds.cli.dissect import UnitName, octets_of, octets_of_text
+from ccsds.cli.problems import InputProblem
 
 __all__ = ["command", "encode_unit"]
 
@@ -40,13 +42,18 @@ class _FieldArgument(click.ParamType):  # type: ignore[type-arg]  # generic sinc
         return [CompletionItem(f"{name}=") for name in kind.cls.__struct_fields__ if name.startswith(incomplete)]
 
 
-@click.command(epilog=examples_epilog(EXAMPLES))
-@click.argument("unit", type=UnitName(), metavar="UNIT")
-@click.argument("fields", nargs=-1, type=_FieldArgument(), metavar="[FIELD=VALUE]...")
-@click.option(
-    "--json", "source", metavar="FILE|-", help="Take the fields that `ccsds dissect --json` wrote as a start."
+@click.command(cls=style.Command, examples=EXAMPLES)
+@style.argument("unit", type=UnitName(), metavar="UNIT", group="Input", help="name of the unit, completed by the shell")
+@style.argument(
+    "fields",
+    nargs=-1,
+    type=_FieldArgument(),
+    metavar="[FIELD=VALUE]...",
+    group="Input",
+    help="fields that are not left at their defaults",
 )
-@click.option("--binary", is_flag=True, help="Write raw octets, not hex.")
+@style.option("--json", "source", metavar="FILE|-", group="Input", help="begin with what `ccsds dissect --json` wrote")
+@style.option("--binary", is_flag=True, group="Output", help="raw octets, not hexadecimal")
 def command(unit: str, fields: tuple[str, ...], source: str | None, binary: bool) -> None:
     """Print the octets of a unit, given its fields by name.
 

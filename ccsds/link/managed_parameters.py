@@ -124,8 +124,10 @@ class PhysicalChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fie
     deinterleaving_depth: a frame is written in rows of that many columns (see the Blue Ghost profile).
     frame_error_control: an FECF ends the frame.
     checked_before: frames with errors were removed before they were recorded.
-    header_error_control, insert_zone_octets, standard_issue: of AOS frames (732.0-B); issue 5 has the
-        spacecraft identifier of ten bits, earlier ones of eight.
+    header_error_control, insert_zone_octets: of AOS frames.
+    standard_issue: of AOS frames, which must say it: the issue of 732.0-B that the spacecraft follows.  Issue 5 has a
+        spacecraft identifier of ten bits and a first header pointer of sixteen, up to issue 4 they have eight and
+        eleven.
     late_frame_window: AOS, a frame overtaken by at most that many others is late; further back is a reset.
     master_channels: the spacecraft on the link; none listed: any is taken.
     """
@@ -154,6 +156,8 @@ class PhysicalChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError(f"frame_octets is not a multiple of deinterleaving_depth {self.deinterleaving_depth}")
         if self.frame_type == "TM":
             self._check_tm()
+        elif self.standard_issue is None:
+            raise ValueError("standard_issue is missing: 5, or 4 and earlier, as the spacecraft follows 732.0-B")
         self._check_channels()
 
     def _check_tm(self) -> None:
@@ -173,7 +177,7 @@ class PhysicalChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fie
         spacecraft = [master.spacecraft_id for master in self.master_channels]
         if len(set(spacecraft)) != len(spacecraft):
             raise ValueError("master_channels: a spacecraft_id is listed twice")
-        if self.frame_type == "AOS" and not self.ten_bit_spacecraft_id and any(id_ > 255 for id_ in spacecraft):
+        if self.frame_type == "AOS" and self.issue < 5 and any(id_ > 255 for id_ in spacecraft):
             raise ValueError("spacecraft_id is over 255: that needs standard_issue 5")
         for master in self.master_channels:
             channels = [channel.virtual_channel_id for channel in master.virtual_channels]
@@ -181,13 +185,8 @@ class PhysicalChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fie
                 raise ValueError(f"spacecraft {master.spacecraft_id}: a virtual_channel_id is listed twice")
 
     @property
-    def ten_bit_spacecraft_id(self) -> bool:
-        """AOS: header bits 42 and 43 belong to the spacecraft identifier (732.0-B-5)."""
-        return self.issue >= 5
-
-    @property
     def issue(self) -> int:
-        """AOS: issue of 732.0-B, the newest where none is given."""
+        """AOS: issue of 732.0-B; of TM frames, where it says nothing, 5."""
         return self.standard_issue or 5
 
     def find(self, spacecraft_id: int, virtual_channel_id: int) -> tuple[MasterChannel, VirtualChannel]:

@@ -151,7 +151,7 @@ class Receiver:
         if self._finished:
             raise ProtocolError("this receiver is finished; make a new one for another stream")
 
-    def _batch(self, columns: _native.Columns) -> Batch:
+    def _batch(self, columns: _native._Columns) -> Batch:
         frames, frame_octets, packets, packet_octets = columns
         packet_columns = _arrays(packets)
         starts = packet_columns.pop("start")
@@ -265,7 +265,7 @@ def _physical_channel_items(channel: PhysicalChannel, deliver_idle_packets: bool
         master.spacecraft_id: _master_channel_items(master) for master in channel.master_channels
     }
     items["any_master_channel"] = _master_channel_items(MasterChannel(spacecraft_id=0))
-    items["ten_bit_spacecraft_id"] = channel.ten_bit_spacecraft_id
+    items["issue_5"] = channel.issue >= 5
     items["deliver_idle_packets"] = deliver_idle_packets
     items["digest"] = digest
     if channel.reed_solomon is not None:

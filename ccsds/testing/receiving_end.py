@@ -32,6 +32,8 @@ def channel_of(sent: TransmitterParameters, settings: ReceiverSettings) -> Physi
             }
         ],
     }
+    if aos:
+        channel["standard_issue"] = sent.standard_issue
     if sent.randomizer is not Randomizer.NONE:
         channel["randomizer"] = "short" if sent.randomizer is Randomizer.SHORT else "long"
     if sent.reed_solomon is not None:

@@ -26,7 +26,10 @@ def tables() -> Callable[[str], Tables]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "vectors(file, table): run once per entry of a table of published vectors")
+    config.addinivalue_line(
+        "markers",
+        "vectors(file, table, having=key): once per entry (with that key) of a table of vectors",
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -38,5 +41,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         absent = pytest.param({}, marks=pytest.mark.skip(reason=f"{file} is not beside the project directory"))
         metafunc.parametrize("vector", [absent], ids=["absent"])
         return
-    entries = read(file)[table]
+    wanted = marker.kwargs.get("having")
+    entries = [entry for entry in read(file)[table] if wanted is None or wanted in entry]
     metafunc.parametrize("vector", entries, ids=[entry["id"] for entry in entries])

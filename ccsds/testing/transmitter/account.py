@@ -70,8 +70,9 @@ def account_for(frames: Iterable[bytes], parameters: TransmitterParameters) -> F
             version, spacecraft_id, channel_id = first >> 14, first >> 4 & 1023, first >> 1 & 7
             expected_version = 0
         else:
-            # 732.0-B-5: the two upper bits of the identifier stand in header bits 42 and 43.
-            version, spacecraft_id, channel_id = first >> 14, first >> 6 & 255 | (frame[5] >> 4 & 3) << 8, first & 63
+            # 732.0-B-5: the two upper bits of the identifier stand in header bits 42 and 43, spare before.
+            upper = frame[5] >> 4 & 3 if parameters.standard_issue == 5 else 0
+            version, spacecraft_id, channel_id = first >> 14, first >> 6 & 255 | upper << 8, first & 63
             expected_version = 1
         if version != expected_version or spacecraft_id != parameters.spacecraft_id:
             account.foreign_frames += 1
@@ -151,7 +152,9 @@ class _ChannelReader:
             start = 6 + ((frame[6] & 63) + 1 if frame[4] >> 7 else 0)
         else:
             header = parameters.data_field_offset
-            pointer = int.from_bytes(frame[header : header + 2], "big") & 2047
+            pointer = int.from_bytes(frame[header : header + 2], "big") & (1 << parameters.pointer_bits) - 1
+            if parameters.pointer_bits == 16 and pointer >= 0xFFFE:
+                pointer &= 2047  # the two special values, as in eleven bits
             start = header + 2
         end = len(frame) - 4 * control_field - 2 * parameters.frame_error_control_field
         return pointer, frame[start:end]

@@ -78,6 +78,8 @@ class _Builder:
         if parameters.frame_type is FrameType.TM:
             octets = self._tm_header(channel_id, count, pointer) + zone
         else:
+            if pointer >= ONLY_IDLE_DATA:  # all ones (minus one) of the width that the issue gives the pointer
+                pointer |= 0xF800 & (1 << parameters.pointer_bits) - 1
             octets = self._aos_header(channel_id, count) + pointer.to_bytes(2, "big") + zone
         if parameters.operational_control_field:
             octets += self._control_word()

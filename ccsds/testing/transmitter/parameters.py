@@ -129,6 +129,8 @@ class TransmitterParameters:
 
     Attributes: reed_solomon: None sends uncoded frames of `uncoded_frame_octets`.
                 secondary_header_octets: TM only, its identification octet included; 0 means none.
+                standard_issue: AOS only, the issue of 732.0-B: 5 has a spacecraft identifier of ten bits and a first
+                header pointer of sixteen; 4, like earlier ones, has eight and eleven.
                 insert_zone_octets, frame_header_error_control, frame_count_cycle: AOS only; the last sends the
                 frame count with 28 bits and its usage flag set.
                 operational_control_field: every frame carries a CLCW.
@@ -142,6 +144,7 @@ class TransmitterParameters:
     uncoded_frame_octets: int = 1115
     randomizer: Randomizer = Randomizer.SHORT
     secondary_header_octets: int = 0
+    standard_issue: int = 4
     insert_zone_octets: int = 0
     frame_header_error_control: bool = False
     frame_count_cycle: bool = False
@@ -152,7 +155,9 @@ class TransmitterParameters:
 
     def __post_init__(self) -> None:
         tm = self.frame_type is FrameType.TM
-        _require(0 <= self.spacecraft_id < 1024, "spacecraft_id", "0 to 1023")
+        _require(self.standard_issue in (4, 5), "standard_issue", "4 or 5")
+        limit = 256 if not tm and self.standard_issue == 4 else 1024
+        _require(0 <= self.spacecraft_id < limit, "spacecraft_id", f"0 to {limit - 1}")
         ids = [channel.virtual_channel_id for channel in self.virtual_channels]
         limit = 7 if tm else 63
         _require(
@@ -177,6 +182,11 @@ class TransmitterParameters:
             f"leaves {self.packet_zone_octets} octets for packets, not 16 to {LONGEST_PACKET_ZONE}",
         )
         _require(self.symbol_rate_hz > 0, "symbol_rate_hz", "greater than 0")
+
+    @property
+    def pointer_bits(self) -> int:
+        """Width of the first header pointer; its special values are all ones, and all ones minus one."""
+        return 16 if self.frame_type is FrameType.AOS and self.standard_issue == 5 else 11
 
     @property
     def frame_octets(self) -> int:

@@ -142,7 +142,7 @@ def _formats(frame_type: FrameType) -> Iterator[tuple[str, TransmitterParameters
     else:
         changes["header-error-control"] = {"frame_header_error_control": True}
         changes["insert-zone"] = {"insert_zone_octets": 8, "frame_header_error_control": True}
-        changes["ten-bit-spacecraft"] = {"spacecraft_id": 801}
+        changes["issue-5"] = {"spacecraft_id": 801, "standard_issue": 5}
         for name, cycle, first in (("count-wraps", False, (1 << 24) - 9), ("cycle-counts", True, (1 << 24) - 9)):
             channel = VirtualChannelTraffic(virtual_channel_id=5, first_frame_count=first)
             changes[name] = {"frame_count_cycle": cycle, "virtual_channels": (channel,)}

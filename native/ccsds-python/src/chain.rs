@@ -70,7 +70,7 @@ struct PhysicalChannelItems {
     frame_error_control: bool,
     header_error_control: Option<String>,
     insert_zone_octets: usize,
-    ten_bit_spacecraft_id: bool,
+    issue_5: bool,
     late_frame_window: u32,
     master_channels: HashMap<u16, MasterChannelItems>,
     any_master_channel: MasterChannelItems,
@@ -154,7 +154,7 @@ impl PhysicalChannelItems {
                 .map(|name| choose("header_error_control", &name, &checks))
                 .transpose()?,
             insert_zone_octets: self.insert_zone_octets,
-            ten_bit_spacecraft_id: self.ten_bit_spacecraft_id,
+            issue_5: self.issue_5,
             late_frame_window: self.late_frame_window,
             master_channels: self
                 .master_channels
@@ -205,14 +205,12 @@ impl ReceivingChain {
         chain::ReceivingChain::new(channel).map(Self).map_err(refuse)
     }
 
-    #[pyo3(signature = (octets, reception_time_ns=-1))]
     fn feed(&mut self, py: Python<'_>, octets: Input<'_>, reception_time_ns: i64) -> Columns {
         let octets = octets.octets();
         let chain = &mut self.0;
         columns(py.detach(|| chain.feed(octets, reception_time_ns)))
     }
 
-    #[pyo3(signature = (bits, reception_time_ns=-1))]
     fn feed_bits(&mut self, py: Python<'_>, bits: Input<'_>, reception_time_ns: i64) -> PyResult<Columns> {
         let bits = bits.octets();
         let chain = &mut self.0;
@@ -363,7 +361,6 @@ impl PacketStream {
         Ok(Self(packet_stream::PacketStream::new(parameters.build()?, deliver_idle_packets, digest)))
     }
 
-    #[pyo3(signature = (octets, reception_time_ns=-1))]
     fn feed(&mut self, py: Python<'_>, octets: Input<'_>, reception_time_ns: i64) -> Columns {
         let octets = octets.octets();
         let stream = &mut self.0;

@@ -364,7 +364,7 @@ impl ReceivingChain {
         let word = read48(frame);
         let (header, version) = match self.parameters.frame_type {
             FrameType::Tm => (read_tm(word), 0),
-            FrameType::Aos => (read_aos(word, self.parameters.ten_bit_spacecraft_id), 1),
+            FrameType::Aos => (read_aos(word, self.parameters.issue_5), 1),
         };
         let named = self.parameters.virtual_channel(header.spacecraft_id, header.virtual_channel_id);
         if cut(word, tm::VERSION) != version || named.is_none() {
@@ -567,8 +567,8 @@ fn read_tm(word: u64) -> Frame {
     }
 }
 
-fn read_aos(word: u64, ten_bit_spacecraft_id: bool) -> Frame {
-    let high = if ten_bit_spacecraft_id { cut(word, aos::SPACECRAFT_ID_HIGH) } else { 0 };
+fn read_aos(word: u64, issue_5: bool) -> Frame {
+    let high = if issue_5 { cut(word, aos::SPACECRAFT_ID_HIGH) } else { 0 };
     let cycle_used = cut(word, aos::FRAME_COUNT_USAGE_FLAG) == 1;
     let low_bits = aos::VIRTUAL_CHANNEL_FRAME_COUNT.bits;
     let cycle = if cycle_used { cut(word, aos::FRAME_COUNT_CYCLE) } else { 0 };
@@ -592,7 +592,7 @@ fn read_zone(
     let end = frame.len() - if physical.frame_error_control { 2 } else { 0 };
     let mut zone = match physical.frame_type {
         FrameType::Tm => read_tm_zone(frame, end, virtual_channel)?,
-        FrameType::Aos => read_aos_zone(frame, end, header, physical.header_octets(), virtual_channel)?,
+        FrameType::Aos => read_aos_zone(frame, end, header, physical, virtual_channel)?,
     };
     if zone.operational_control_field {
         zone.end -= 4;
@@ -608,7 +608,7 @@ fn read_tm_zone(frame: &[u8], end: usize, parameters: &VirtualChannel) -> Option
         let said = usize::from(frame[start] & 0x3F) + 1;
         start += parameters.secondary_header_octets.unwrap_or(said);
     }
-    let pointer = cut(word, tm::FIRST_HEADER_POINTER) as u16;
+    let pointer = header::widen(cut(word, tm::FIRST_HEADER_POINTER) as u16);
     let synchronous = cut(word, tm::SYNCHRONIZATION_FLAG) == 0;
     let operational_control_field = cut(word, tm::OPERATIONAL_CONTROL_FIELD_FLAG) == 1;
     (start + if operational_control_field { 4 } else { 0 } < end).then_some(Zone {
@@ -625,9 +625,10 @@ fn read_aos_zone(
     frame: &[u8],
     end: usize,
     header: &Frame,
-    header_octets: usize,
+    physical: &PhysicalChannel,
     parameters: &VirtualChannel,
 ) -> Option<Zone> {
+    let header_octets = physical.header_octets();
     let idle_channel = header.virtual_channel_id == header::AOS_IDLE_VIRTUAL_CHANNEL;
     let mut zone = Zone {
         start: header_octets,
@@ -644,7 +645,7 @@ fn read_aos_zone(
     match parameters.service {
         Service::Packets => {
             zone.start += 2;
-            zone.pointer = pdu_header & 0x7FF;
+            zone.pointer = if physical.issue_5 { pdu_header } else { header::widen(pdu_header) };
             zone.only_idle_data |= zone.pointer == header::ONLY_IDLE_DATA;
         }
         Service::Bitstream => {

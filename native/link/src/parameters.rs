@@ -93,8 +93,9 @@ pub struct PhysicalChannel {
     pub header_error_control: Option<HeaderErrorControl>,
     /// AOS insert zone.
     pub insert_zone_octets: usize,
-    /// AOS: 732.0-B issue 5, spacecraft identifier of ten bits.
-    pub ten_bit_spacecraft_id: bool,
+    /// AOS: 732.0-B issue 5, with a spacecraft identifier of ten bits and an M_PDU pointer of sixteen;
+    /// up to issue 4 they have eight and eleven.
+    pub issue_5: bool,
     /// Frames overtaken by at most this many others are late, not a reset.
     pub late_frame_window: u32,
     /// Expected spacecraft; empty: any.
