@@ -12,6 +12,7 @@ import click
 
 from ccsds.cli import style
 from ccsds.cli.inputs import CONTAINERS, PROTOCOLS, Piece, Selection, Source, open_source
+from ccsds.cli.mission_name import MissionName
 from ccsds.cli.problems import UsageProblem
 from ccsds.cli.replay import CONTENTS, find_profile
 
@@ -54,7 +55,7 @@ Records = Iterable[tuple[bytes | memoryview, int]]
 @style.option("--port", group="Input", type=click.IntRange(0, 65535), help="of a capture: UDP or TCP port")
 @style.option("--offset", group="Input", type=click.IntRange(0), default=0, help="octets to skip in each payload")
 @style.option("--length", group="Input", type=click.IntRange(1), help="octets to take of each payload")
-@style.option("--mission", group="Mission", metavar="SLUG|FILE.toml", help="profile (see: ccsds profiles)")
+@style.option("--mission", group="Mission", type=MissionName(), metavar="SLUG|FILE.toml", help="see: ccsds profiles")
 @style.option("--content", group="Mission", type=click.Choice(CONTENTS), default="auto", help="what the source holds")
 @style.option(
     "--to", "wanted", group="Output", type=click.Choice(FORMATS), default="auto", help="[by the target's name]"

@@ -12,6 +12,9 @@ from ccsds.cli.problems import UsageProblem
 from ccsds.link.receiver import Batch
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ccsds.link.frame_batch import FrameBatch
 
 __all__ = ["Outputs"]
@@ -27,10 +30,13 @@ class Outputs:
     def __init__(self, *, packets: str | None, parquet: str | None, services: str | None) -> None:
         self._stack = ExitStack()
         self._writers: list[Callable[[Batch], None]] = []
+        self._closers: list[Callable[[], None]] = []
         if packets is not None:
             self._writers.append(_PacketFiles(_Folder(packets, self._stack)).write)
         if services is not None:
-            self._writers.append(_Services(_Folder(services, self._stack)).write)
+            written = _Services(_Folder(services, self._stack))
+            self._closers.append(written.close)
+            self._writers.append(written.write)
         if parquet is not None:
             self._writers.append(_Parquet(parquet, self._stack).write)
 
@@ -43,7 +49,9 @@ class Outputs:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._stack.close()
+        with self._stack:
+            for close in self._closers:
+                close()
 
 
 class _Folder:
@@ -90,6 +98,7 @@ class _Services:
     def __init__(self, folder: _Folder) -> None:
         self._folder = folder
         self._heading_written = False
+        self._bits_left: dict[str, Any] = {}
 
     def write(self, batch: Batch) -> None:
         if batch.frames is None:
@@ -98,6 +107,9 @@ class _Services:
         for spacecraft_id, virtual_channel_id, mask in _channels(frames):
             name = f"spacecraft-{spacecraft_id}-vc-{virtual_channel_id}.zones"
             self._folder.append(name, frames[mask].data_zones())
+            if frames.service(spacecraft_id, virtual_channel_id) == "bitstream":
+                name = f"spacecraft-{spacecraft_id}-vc-{virtual_channel_id}.bits"
+                self._append_bits(name, frames[mask].bitstream_bits())
         for name, octets in (
             ("insert_zones.bin", frames.insert_zones()),
             ("secondary_headers.bin", frames.secondary_headers()),
@@ -105,6 +117,23 @@ class _Services:
             if len(octets):
                 self._folder.append(name, octets)
         self._write_operational_control_fields(frames)
+
+    def _append_bits(self, name: str, bits: NDArray[np.uint8]) -> None:
+        """Bits back to back, eight in an octet; those that fill no octet yet wait for the next ones."""
+        import numpy as np
+
+        joined = np.concatenate([self._bits_left.get(name, bits[:0]), bits])
+        whole = len(joined) // 8 * 8
+        self._bits_left[name] = joined[whole:]
+        self._folder.append(name, np.packbits(joined[:whole]).tobytes())
+
+    def close(self) -> None:
+        """The last bits, filled up with zeros."""
+        import numpy as np
+
+        for name, bits in self._bits_left.items():
+            if len(bits):
+                self._folder.append(name, np.packbits(bits).tobytes())
 
     def _write_operational_control_fields(self, frames: FrameBatch) -> None:
         """The fields as they are, and a history with a column for each field of a CLCW (type 1 reports: the word)."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ccsds.cli import style
+from ccsds.cli.mission_name import MissionName
 
 if TYPE_CHECKING:
     from ccsds.link.managed_parameters import Mission, PhysicalChannel, VirtualChannel
@@ -25,7 +26,7 @@ __all__ = ["command"]
         ("ccsds profiles snpp --toml > mine.toml", "a file of your own to begin with"),
     ],
 )
-@style.argument("mission", group="Input", required=False, help="slug or TOML file; none: list all")
+@style.argument("mission", group="Input", required=False, type=MissionName(), help="slug or TOML file; none: list all")
 @style.option("--toml", "as_toml", group="Output", is_flag=True, help="the profile as it is written")
 @style.option("--json", "as_json", group="Output", is_flag=True, help="all parameters, defaults included, as JSON")
 def command(mission: str | None, as_toml: bool, as_json: bool) -> None:

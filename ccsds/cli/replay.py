@@ -13,6 +13,7 @@ import click
 
 from ccsds.cli import style
 from ccsds.cli.inputs import CONTAINERS, PROTOCOLS, Piece, Selection, Source, open_source
+from ccsds.cli.mission_name import MissionName
 from ccsds.cli.problems import INTERRUPTED, StrictLoss, UsageProblem
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ PROGRESS_SECONDS = 0.1
 @style.option(
     "--pace", group="Input", default="flat", metavar="flat|original|N", help="of a capture: timing, or N times it"
 )
-@style.option("--mission", group="Mission", metavar="SLUG|FILE.toml", help="profile (see: ccsds profiles)")
+@style.option("--mission", group="Mission", type=MissionName(), metavar="SLUG|FILE.toml", help="see: ccsds profiles")
 @style.option(
     "--content",
     group="Mission",

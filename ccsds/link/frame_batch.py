@@ -105,6 +105,10 @@ class FrameBatch:
     def __repr__(self) -> str:
         return f"<FrameBatch of {len(self)} {self._channel.frame_type} frames>"
 
+    def service(self, spacecraft_id: int, virtual_channel_id: int) -> str:
+        """What a virtual channel carries by the managed parameters: packets, access or bitstream."""
+        return self._channel.find(spacecraft_id, virtual_channel_id)[1].service
+
     @property
     def accepted(self) -> FrameBatch:
         """The frames that were delivered: no damaged, foreign or repeated ones."""
@@ -115,6 +119,24 @@ class FrameBatch:
         """The data zones of the accepted frames, one after the other."""
         accepted = self.accepted
         return accepted._cut(accepted.columns["zone_offset"], accepted.columns["zone_octets"])
+
+    def bitstream_bits(self) -> NDArray[np.uint8]:
+        """The user data bits of the accepted bitstream frames (AOS B_PDU), one per element, in order of reception.
+
+        Of frames of virtual channels whose service is bitstream only; idle bits behind the pointer are left out.
+        """
+        import numpy as np
+
+        accepted = self.accepted
+        zones = np.frombuffer(accepted.data_zones(), dtype=np.uint8)
+        pieces, at = [], 0
+        columns = (accepted.columns[name] for name in ("zone_octets", "pointer", "quality"))
+        for octets, pointer, quality in zip(*(column.tolist() for column in columns), strict=True):
+            if not quality & QUALITY["only_idle_data"]:
+                # 732.0-B-5 §4.1.4.3.3: the pointer is the number of the last user bit; all ones, no idle bits.
+                pieces.append(np.unpackbits(zones[at : at + octets])[: pointer + 1])
+            at += octets
+        return np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.uint8)
 
     def insert_zones(self) -> memoryview:
         """The insert zones (AOS) of the accepted frames, one after the other."""
