@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # what type checkers take for true; `typing` itself would be most of the import's time
 __version__ = "0.1.0"
 
 _HOME = {
@@ -104,7 +104,7 @@ if TYPE_CHECKING:
     from ccsds.packets.space_packet import PacketType, SequenceFlags, SpacePacket
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module 'ccsds' has no attribute {name!r}")
