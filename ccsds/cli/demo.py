@@ -306,7 +306,7 @@ def _corrections(stream: ImpairedStream, observer: Observer) -> Check:
     seen = dict(zip(positions.tolist(), corrected.tolist(), strict=True))
     whole = [fate for fate in stream.truth.fates if _decodable(fate.fate.name, stream)]
     right = sum(seen.get(fate.bit_offset) == fate.corrected_symbols for fate in whole)
-    return _equal("frames at their bit, with their corrections", len(whole), right)
+    return _equal("corrections, frame by frame", len(whole), right)
 
 
 def _decodable(fate: str, stream: ImpairedStream) -> bool:
@@ -321,8 +321,7 @@ def _compare_processes(expected: list[dict[str, Any]], account: Account) -> list
     for row in expected:
         got = received.pop(tuple(row[name] for name in key), {})
         sent, came = (", ".join(str(source.get(name, "nothing")) for name in names) for source in (row, got))
-        what = f"APID {row['application_process_id']}: packets, octets, gaps, missing"
-        checks.append(_equal(what, sent, came, row["virtual_channel_id"]))
+        checks.append(_equal(f"APID {row['application_process_id']}", sent, came, row["virtual_channel_id"]))
     return checks + [_equal(f"APID {process}", "nothing", "packets", channel) for channel, process in received]
 
 
@@ -440,8 +439,8 @@ def _print_packets(console: Console, observer: Observer, start_ns: int) -> None:
         for field in dissect(octets, "space-packet").fields:
             if field.value is not None:
                 rows.setdefault(field.name, []).append(str(field.value))
-        rows.setdefault("time stamp (CUC 4+3)", []).append(_time_of(octets))
-        rows.setdefault("data after it", []).append(octets[13:19].hex(" ") + " ...")
+        rows.setdefault("time stamp (CUC)", []).append(_time_of(octets))
+        rows.setdefault("data after it", []).append(octets[13:17].hex(" ") + " ...")
         rows.setdefault("received after", []).append(f"{(origin['reception_time_ns'] - start_ns) / 1e9:.3f} s")
         rows.setdefault("on virtual channel", []).append(str(origin["virtual_channel_id"]))
         for name in ("frame_index", "corrected_symbols", "lost_frames_before"):
@@ -458,7 +457,7 @@ def _time_of(octets: bytes) -> str:
     ticks = int.from_bytes(octets[6:13], "big")
     epoch = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=CUC_EPOCH_NS // 10**9)
     moment = epoch + timedelta(seconds=ticks >> 24, microseconds=(ticks & 0xFFFFFF) * 10**6 >> 24)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03}"
 
 
 def _print_comparison(console: Console, checks: list[Check]) -> None:
@@ -471,12 +470,13 @@ def _print_comparison(console: Console, checks: list[Check]) -> None:
         if check.agrees and check.truth == 0:  # said in the JSON; here it is noise
             continue
         where = "" if check.virtual_channel_id is None else f"VC {check.virtual_channel_id}: "
-        verdict = Text("agrees", style="green") if check.agrees else Text("DISAGREES", style="bold red")
+        verdict = Text("ok", style="green") if check.agrees else Text("WRONG", style="bold red")
         table.add_row(f"{where}{check.what}", _cell(check.truth), _cell(check.received), verdict)
     print_table(console, table)
+    console.print("APID: packets, octets, gaps of the sequence count, packets missing in them", style="dim")
 
 
 def _cell(value: int | str) -> str:
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value[:16]}..." if len(value) == 64 else value
+    return f"{value[:12]}..." if len(value) == 64 else value

@@ -21,16 +21,16 @@ _PROCESS_ROWS = 60
 
 def print_account(account: Account, console: Console, *, elapsed_s: float, octets: int, whole: bool = True) -> None:
     """Print the tables, what the numbers do not say, and the closing line."""
-    printmake_table(console, _channels(account))
+    print_table(console, _channels(account))
     rows = account.application_processes
     if rows:
         console.print()
-        printmake_table(console, _processes(rows[:_PROCESS_ROWS]))
+        print_table(console, _processes(rows[:_PROCESS_ROWS]))
         if len(rows) > _PROCESS_ROWS:
             console.print(f"... and {len(rows) - _PROCESS_ROWS} more application processes; --json has them all")
     if account.encapsulation:
         console.print()
-        printmake_table(console, _protocols(account.encapsulation))
+        print_table(console, _protocols(account.encapsulation))
     remarks = account.remarks()
     if remarks:
         console.print()
@@ -72,7 +72,7 @@ def _channels(account: Account) -> Table:
 
 
 def _processes(rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = make_table("virtual channel", "APID", "packets", "octets", "gaps", "missing")
+    table = make_table("channel", "APID", "packets", "octets", "gaps", "missing")
     for row in rows:
         table.add_row(
             channel_name(row),
@@ -86,7 +86,7 @@ def _processes(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _protocols(rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = make_table("virtual channel", "encapsulated protocol", "packets", "octets")
+    table = make_table("channel", "encapsulated protocol", "packets", "octets")
     for row in rows:
         name = str(row["protocol_id"]) if row["protocol_id"] else "0 (idle)"
         table.add_row(channel_name(row), name, count(row["packets"]), count(row["packet_octets"]))
@@ -104,7 +104,7 @@ def make_table(*heads: str) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for number, head in enumerate(heads):
         table.add_column(head, justify="right" if number else "left", no_wrap=True)
     return table
