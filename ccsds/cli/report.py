@@ -21,7 +21,8 @@ _PROCESS_ROWS = 60
 
 def print_account(account: Account, console: Console, *, elapsed_s: float, octets: int, whole: bool = True) -> None:
     """Print the tables, what the numbers do not say, and the closing line."""
-    print_table(console, _channels(account))
+    if account.virtual_channels:
+        print_table(console, _channels(account))
     rows = account.application_processes
     if rows:
         console.print()
@@ -53,9 +54,7 @@ def closing_line(account: Account, *, elapsed_s: float, octets: int, whole: bool
 
 
 def _channels(account: Account) -> Table:
-    table = make_table(
-        "virtual channel", "frames", "repeated", "gaps", "lost", "idle", "packets", "octets", "idle packets"
-    )
+    table = make_table("channel", "frames", "repeated", "gaps", "lost", "idle", "packets", "octets", "idle packets")
     for row in account.virtual_channels:
         lost = count(row["lost_frames"], style=LOSS)
         if account.aliasing and row["lost_frames"]:
