@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,8 +12,7 @@ import click
 
 from ccsds.cli import style
 from ccsds.cli.inputs import CONTAINERS, PROTOCOLS, Piece, Selection, Source, open_source
-from ccsds.cli.mission_name import MissionName
-from ccsds.cli.problems import UsageProblem
+from ccsds.cli.problems import InputProblem, UsageProblem
 from ccsds.cli.replay import CONTENTS, find_profile
 
 if TYPE_CHECKING:
@@ -85,12 +84,26 @@ def command(
     held = "packets" if channel is None else "frames" if channel.synchronization is None else "cadus"
     with open_source(source, container=container, selection=Selection(**selection)) as opened:
         records, remarks = _records_for(opened, held, form, channel, mission, content)
-        with ExitStack() as stack:
+        with _closed_pipe_told(), ExitStack() as stack:
             write = _writer(target, form, stack, udp_port, bare)
             octets = sum(write(batch) for batch in _batched(records))
     for remark in [*opened.remarks, *remarks()]:
         click.echo(f"ccsds convert: {remark}", err=True)
+    if not octets:
+        asked = ": is it the right profile?" if form == "frames" else ""
+        raise InputProblem(f"{source}: nothing to convert in {opened.octets_read:,} octets{asked}")
     click.echo(f"ccsds convert: {octets:,} octets of {held if form in _CONTAINERS else form}", err=True)
+
+
+@contextmanager
+def _closed_pipe_told() -> Iterator[None]:
+    """A port wraps the error of a pipe whose reader has gone; hand on the error itself, which ends us in silence."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error.__context__, BrokenPipeError):
+            raise error.__context__ from None
+        raise
 
 
 _CONTAINERS = ("hex", "pcapng", "pcap")

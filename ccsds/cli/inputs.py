@@ -7,9 +7,11 @@ import shutil
 import stat
 import sys
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from typing import IO, TYPE_CHECKING, Final
+from io import BufferedReader
+from typing import IO, TYPE_CHECKING, Final, cast
 
 import msgspec
 
@@ -28,6 +30,8 @@ __all__ = ["CONTAINERS", "PROTOCOLS", "Piece", "Selection", "Source", "open_sour
 CONTAINERS: Final = ("auto", "capture", "raw", "hex")
 PROTOCOLS: Final = ("auto", "udp", "tcp", "ethernet", "raw")
 PIECE_OCTETS = 1 << 20
+PACKED_OCTETS = 1 << 16
+FIRST_OCTETS = 64
 CAPTURE_FRAMES = 4096
 _CAPTURE_MAGICS = (
     b"\x0a\x0d\x0d\x0a",
@@ -82,22 +86,22 @@ class Source:
 class RawSource(Source):
     """A file of octets back to back."""
 
-    def __init__(self, name: str, stream: IO[bytes], first: bytes, octets_total: int | None) -> None:
+    def __init__(self, name: str, stream: BufferedReader | Unpacked, first: bytes, octets_total: int | None) -> None:
         super().__init__(name, octets_total)
         self._stream, self._first = stream, first
 
     def __iter__(self) -> Iterator[Piece]:
-        piece = self._first + self._stream.read(PIECE_OCTETS - len(self._first))
+        piece = self._first  # read1: what comes in through a pipe is looked at when it is there
         while piece:
             self.octets_read += len(piece)
             yield Piece(octets=piece, is_stream=True)
-            piece = self._stream.read(PIECE_OCTETS)
+            piece = self._stream.read1(PIECE_OCTETS)
 
 
 class HexSource(Source):
     """A record in hexadecimal per line; blank lines and lines that begin with # are passed over."""
 
-    def __init__(self, name: str, stream: IO[bytes], first: bytes, octets_total: int | None) -> None:
+    def __init__(self, name: str, stream: BufferedReader | Unpacked, first: bytes, octets_total: int | None) -> None:
         super().__init__(name, octets_total)
         self._stream, self._first = stream, first
 
@@ -126,7 +130,7 @@ class HexSource(Source):
                 raise InputProblem(
                     f"{self.name}: a line of more than {len(rest)} characters is not hexadecimal records"
                 )
-            more = self._stream.read(PIECE_OCTETS)
+            more = self._stream.read1(PIECE_OCTETS)
             if not more:
                 yield rest
                 return
@@ -187,34 +191,115 @@ class CaptureSource(Source):
 
 
 def open_source(name: str, *, container: str = "auto", selection: Selection | None = None) -> Source:
-    """Open a file, or standard input for "-", as what it is recognised as or said to be.
+    """Open a file, or standard input for "-", as what it is recognised as or said to be; gzip is unpacked.
 
     Raises: InputProblem: empty, or not what it is said to be.  OSError: it cannot be read.
     """
     shown = "standard input" if name == "-" else name
-    stream: IO[bytes] = sys.stdin.buffer if name == "-" else open(name, "rb")  # noqa: SIM115 (the source closes it)
+    if name == "-" and sys.stdin is None:
+        raise InputProblem(f"{shown}: it is closed")
+    stream = cast("BufferedReader", sys.stdin.buffer) if name == "-" else open(name, "rb")  # noqa: SIM115 (the source closes it)
     with ExitStack() as undo:
         if name != "-":
             undo.enter_context(stream)
         status = os.fstat(stream.fileno())
-        total = status.st_size if stat.S_ISREG(status.st_mode) else None
-        first = stream.read(64)
+        seekable = stat.S_ISREG(status.st_mode)
+        total = status.st_size if seekable else None
+        first = stream.read(FIRST_OCTETS)
         if not first:
             raise InputProblem(f"{shown}: it is empty")
-        kind = _recognise(first) if container == "auto" else container
+        packed = None
+        content = first
+        if first.startswith(_GZIP_MAGIC) and container != "raw":
+            packed = Unpacked(first, stream)
+            content = packed.read(FIRST_OCTETS)
+            if not content:
+                raise InputProblem(f"{shown}: {', '.join(packed.remarks) or 'a gzip stream with nothing in it'}")
+        kind = _recognise(content) if container == "auto" else container
         if kind == "capture":
-            return _open_capture(shown, stream if name == "-" else None, first, total, selection or Selection())
+            opened_again = name != "-" and seekable
+            held = first if packed is None else packed.taken
+            if not opened_again:
+                undo.pop_all()  # the thread that copies it reads on
+            return _open_capture(shown, None if opened_again else stream, held, total, selection or Selection())
         if selection is not None and selection != Selection():
             raise UsageProblem(f"{shown} is no capture: --protocol, --port, --offset, --length and --pace do not apply")
-        source = (HexSource if kind == "hex" else RawSource)(shown, stream, first, total)
+        reader: BufferedReader | Unpacked = stream if packed is None else packed
+        source = (HexSource if kind == "hex" else RawSource)(shown, reader, content, None if packed else total)
+        if packed is not None:
+            packed.remarks = source.remarks
         source._stack.push(undo.pop_all())
     return source
 
 
+class Unpacked:
+    """Reads what a gzip stream holds, all its members; damage and a missing end become a remark."""
+
+    def __init__(self, first: bytes, stream: BufferedReader) -> None:
+        self.taken = first
+        """What was read of the packed stream until the first octets came out."""
+        self.remarks: list[str] = []
+        self._stream, self._packed = stream, first
+        self._inflater = zlib.decompressobj(wbits=31)
+        self._ended = False
+
+    def read(self, octets: int) -> bytes:
+        """Up to so many octets, fewer only at the end."""
+        pieces: list[bytes] = []
+        wanted = octets
+        while wanted > 0 and not self._ended:
+            piece = self._inflate(wanted)
+            pieces.append(piece)
+            wanted -= len(piece)
+        return b"".join(pieces)
+
+    def read1(self, octets: int) -> bytes:
+        """As soon as there are any: up to so many octets, none only at the end."""
+        piece = b""
+        while not piece and not self._ended:
+            piece = self._inflate(octets)
+        return piece
+
+    def _inflate(self, octets: int) -> bytes:
+        if self._inflater.eof:
+            self._packed = self._inflater.unused_data or self._more()
+            if not self._packed.startswith(_GZIP_MAGIC[:1]):
+                self._ended = True
+                if self._packed.strip(b"\0"):  # zeros are padding
+                    self.remarks.append("what follows the end of the gzip stream is passed over")
+                return b""
+            self._inflater = zlib.decompressobj(wbits=31)
+        packed = self._inflater.unconsumed_tail or self._packed or self._more()
+        self._packed = b""
+        if not packed:
+            return self._stop("the gzip stream is cut off")
+        try:
+            return self._inflater.decompress(packed, octets)
+        except zlib.error:
+            return self._stop("the gzip stream is damaged; what follows cannot be read")
+
+    def _more(self) -> bytes:
+        more = self._stream.read1(PACKED_OCTETS)
+        if len(self.taken) < PIECE_OCTETS:
+            self.taken += more
+        return more
+
+    def _stop(self, remark: str) -> bytes:
+        self._ended = True
+        self.remarks.append(remark)
+        return b""
+
+
 def _recognise(first: bytes) -> str:
-    if first.startswith(_CAPTURE_MAGICS) or first.startswith(_GZIP_MAGIC):
+    if first.startswith(_CAPTURE_MAGICS):
         return "capture"
-    return "hex" if len(first) >= 8 and _HEX.issuperset(first) else "raw"
+    # A line that begins with # is a remark, if it is text; what is then there of records must be hexadecimal.
+    records = b"".join(line for line in first.splitlines(keepends=True) if not _is_remark(line))
+    return "hex" if len(first) >= 8 and _HEX.issuperset(records) else "raw"
+
+
+def _is_remark(line: bytes) -> bool:
+    return line.startswith(b"#") and all(octet >= 0x20 or octet in b"\t\r\n" for octet in line)
 
 
 def _open_capture(
@@ -230,6 +315,8 @@ def _open_capture(
     pace = {"flat": None, "original": 1.0}.get(selection.pace, selection.pace)
     try:
         factor = None if pace is None else float(pace)
+        if factor is not None and not 0 < factor < float("inf"):
+            raise ValueError
     except ValueError:
         raise UsageProblem(f"--pace is flat, original or how many times faster, not {selection.pace!r}") from None
     path = shown if stream is None else _piped_again(first, stream)

@@ -25,20 +25,21 @@ class Outputs:
 
     Args: packets: folder for one packet file per virtual channel.  parquet: file for a table of all packets.
           services: folder for OCF and CLCW history, insert zones, secondary headers, and data zones per channel.
+          source: the recording, which none of it may overwrite.
     """
 
-    def __init__(self, *, packets: str | None, parquet: str | None, services: str | None) -> None:
+    def __init__(
+        self, *, packets: str | None, parquet: str | None, services: str | None, source: str | None = None
+    ) -> None:
         self._stack = ExitStack()
         self._writers: list[Callable[[Batch], None]] = []
         self._closers: list[Callable[[], None]] = []
         if packets is not None:
-            self._writers.append(_PacketFiles(_Folder(packets, self._stack)).write)
+            self._writers.append(_PacketFiles(_Folder(packets, self._stack, source)).write)
         if services is not None:
-            written = _Services(_Folder(services, self._stack))
-            self._closers.append(written.close)
-            self._writers.append(written.write)
+            self._writers.append(_Services(_Folder(services, self._stack, source)).write)
         if parquet is not None:
-            self._writers.append(_Parquet(parquet, self._stack).write)
+            self._writers.append(_Parquet(parquet, self._stack, source).write)
 
     def write(self, batch: Batch) -> None:
         """Append what a batch holds."""
@@ -57,15 +58,24 @@ class Outputs:
 class _Folder:
     """Files by name in one folder, each opened when first written to and begun anew."""
 
-    def __init__(self, path: str, stack: ExitStack) -> None:
-        self._path, self._stack = Path(path), stack
+    def __init__(self, path: str, stack: ExitStack, source: str | None) -> None:
+        self._path, self._stack, self._source = Path(path), stack, source
+        if self._path.exists() and not self._path.is_dir():
+            raise UsageProblem(f"{path} is a file; a folder is needed")
         self._path.mkdir(parents=True, exist_ok=True)
         self._files: dict[str, IO[bytes]] = {}
 
     def append(self, name: str, octets: bytes | memoryview) -> None:
         if name not in self._files:
+            _spare(self._path / name, self._source)
             self._files[name] = self._stack.enter_context((self._path / name).open("wb"))
         self._files[name].write(octets)
+
+
+def _spare(path: Path, source: str | None) -> None:
+    """Raise UsageProblem where `path` is the recording that is being read."""
+    if source not in (None, "-") and path.exists() and path.samefile(source):
+        raise UsageProblem(f"{path} is the recording; it would be lost")
 
 
 def _channels(columns: Any) -> list[tuple[int, int, Any]]:
@@ -164,13 +174,14 @@ def _history_line(index: int, time_ns: int, spacecraft: int, channel: int, word:
 class _Parquet:
     """A row per packet: header fields, where it comes from, and its octets."""
 
-    def __init__(self, path: str, stack: ExitStack) -> None:
+    def __init__(self, path: str, stack: ExitStack, source: str | None) -> None:
         try:
             import pyarrow  # noqa: F401 (tell before work begins)
         except ImportError:
             raise UsageProblem("--parquet needs the package pyarrow: pip install 'ccsds-link[arrow]'") from None
         self._path, self._stack = path, stack
         self._writer: Any = None
+        _spare(Path(path), source)
         with open(path, "wb"):  # a place that cannot be written is told before work begins
             pass
 

@@ -13,8 +13,7 @@ import click
 
 from ccsds.cli import style
 from ccsds.cli.inputs import CONTAINERS, PROTOCOLS, Piece, Selection, Source, open_source
-from ccsds.cli.mission_name import MissionName
-from ccsds.cli.problems import INTERRUPTED, StrictLoss, UsageProblem
+from ccsds.cli.problems import INTERRUPTED, InputProblem, StrictLoss, UsageProblem
 
 if TYPE_CHECKING:
     from ccsds.link.account import Account
@@ -88,7 +87,7 @@ def command(
     profile = find_profile(mission, content)
     with (
         open_source(recording, container=container, selection=Selection(**selection)) as source,
-        Outputs(packets=packets, parquet=parquet, services=services) as outputs,
+        Outputs(packets=packets, parquet=parquet, services=services, source=recording) as outputs,
     ):
         replay = Replay(profile, source, idle)
         for warning in replay.receiver.account.warnings:
@@ -106,9 +105,35 @@ def command(
         click.echo(f"ccsds replay: {remark}", err=True)
     if not whole:
         return INTERRUPTED
+    if nothing := nothing_found(replay, source):
+        raise InputProblem(nothing)
     if strict and (not account.lossless or source.remarks):
-        raise StrictLoss(f"{recording}: not all of it came through ({account.losses()})")
+        raise StrictLoss(f"{recording}: not all of it came through: {_damage(account)}")
     return 0
+
+
+def nothing_found(replay: Replay, source: Source) -> str:
+    """A sentence where a whole recording held not one frame (of a packet file: packet) of the mission; else empty."""
+    account = replay.account()
+    totals, octets = account.totals, f"{source.octets_read:,} octets"
+    if not replay.octets_fed:
+        return f"{source.name}: no payload was chosen of {octets}: are --protocol, --port and --offset right?"
+    if account.virtual_channels and account.virtual_channels[0]["virtual_channel_id"] is None:
+        return "" if totals["packets"] or _idle(account) else f"{source.name}: no whole packet in {octets}"
+    if totals["frames"]:
+        return ""
+    others = totals["foreign_frames"]
+    seen = f", but {others:,} of another spacecraft or version" if others else ""
+    return f"{source.name}: no frame of this mission in {octets}{seen}: is it the right profile?"
+
+
+def _damage(account: Account) -> str:
+    lost = sum(row["lost_frames"] for row in account.virtual_channels)
+    return f"{account.losses()} frame{'' if lost == 1 else 's'} lost" if lost else "the account says what"
+
+
+def _idle(account: Account) -> int:
+    return sum(int(row["idle_packets"]) for row in account.virtual_channels)
 
 
 def find_profile(mission: str | None, content: str) -> Mission:
@@ -146,6 +171,7 @@ class Replay:
         self.receiver: Receiver = Receiver(mission, deliver_idle_packets=deliver_idle_packets, digest=True)
         self.source = source
         self.elapsed_s = 0.0
+        self.octets_fed = 0
 
     def run(self, write: Callable[[Any], None], progress: AbstractContextManager[Callable[[], None]]) -> bool:
         """Replay to the end.  False: interrupted; what came until then is accounted for."""
@@ -167,6 +193,7 @@ class Replay:
         return self.receiver.account
 
     def _feed(self, piece: Piece) -> Any:
+        self.octets_fed += len(piece.octets)
         if piece.offsets is None or piece.times_ns is None:
             return self.receiver.feed(piece.octets)
         if piece.is_stream and not self._has_markers():

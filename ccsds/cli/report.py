@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["closing_line", "print_account"]
+__all__ = ["closing_line", "make_table", "print_account", "print_table"]
 
 LOSS = "bold red"
 _PROCESS_ROWS = 60
@@ -21,16 +21,17 @@ _PROCESS_ROWS = 60
 
 def print_account(account: Account, console: Console, *, elapsed_s: float, octets: int, whole: bool = True) -> None:
     """Print the tables, what the numbers do not say, and the closing line."""
-    console.print(_channels(account))
+    if account.virtual_channels:
+        print_table(console, _channels(account))
     rows = account.application_processes
     if rows:
         console.print()
-        console.print(_processes(rows[:_PROCESS_ROWS]))
+        print_table(console, _processes(rows[:_PROCESS_ROWS]))
         if len(rows) > _PROCESS_ROWS:
             console.print(f"... and {len(rows) - _PROCESS_ROWS} more application processes; --json has them all")
     if account.encapsulation:
         console.print()
-        console.print(_protocols(account.encapsulation))
+        print_table(console, _protocols(account.encapsulation))
     remarks = account.remarks()
     if remarks:
         console.print()
@@ -53,7 +54,7 @@ def closing_line(account: Account, *, elapsed_s: float, octets: int, whole: bool
 
 
 def _channels(account: Account) -> Table:
-    table = _table("virtual channel", "frames", "repeated", "gaps", "lost", "idle", "packets", "octets", "idle packets")
+    table = make_table("channel", "frames", "repeated", "gaps", "lost", "idle", "packets", "octets", "idle packets")
     for row in account.virtual_channels:
         lost = count(row["lost_frames"], style=LOSS)
         if account.aliasing and row["lost_frames"]:
@@ -70,7 +71,7 @@ def _channels(account: Account) -> Table:
 
 
 def _processes(rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table("virtual channel", "APID", "packets", "octets", "gaps", "missing")
+    table = make_table("channel", "APID", "packets", "octets", "gaps", "missing")
     for row in rows:
         table.add_row(
             channel_name(row),
@@ -84,7 +85,7 @@ def _processes(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _protocols(rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table("virtual channel", "encapsulated protocol", "packets", "octets")
+    table = make_table("channel", "encapsulated protocol", "packets", "octets")
     for row in rows:
         name = str(row["protocol_id"]) if row["protocol_id"] else "0 (idle)"
         table.add_row(channel_name(row), name, count(row["packets"]), count(row["packet_octets"]))
@@ -97,11 +98,26 @@ def _text(text: str, style: str) -> Text:
     return Text(text, style=style, justify="right")
 
 
-def _table(*heads: str) -> Table:
+def make_table(*heads: str) -> Table:
+    """A table with these heads: names on the left, numbers on the right."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for number, head in enumerate(heads):
         table.add_column(head, justify="right" if number else "left", no_wrap=True)
     return table
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table; where it is wider than the console, its rows in words, so that no digit is cut off."""
+    from rich.measure import Measurement
+
+    wide = console.options.update(max_width=10_000)
+    if Measurement.get(console, wide, table).maximum <= console.width:
+        console.print(table)
+        return
+    heads = [str(column.header) for column in table.columns]
+    for first, *cells in zip(*(column.cells for column in table.columns), strict=True):
+        told = ", ".join(f"{head} {cell}".strip() for head, cell in zip(heads[1:], cells, strict=True))
+        console.print(f"{heads[0]} {first}: {told}")
