@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import msgspec
+import numpy as np
 
 from ccsds import _native
 from ccsds.errors import ConfigurationError, ProtocolError
@@ -19,7 +20,6 @@ from ccsds.link.missions import load_mission
 from ccsds.link.packet_batch import PacketBatch
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["Batch", "Receiver", "Reception", "receive"]
@@ -151,17 +151,42 @@ class Receiver:
         if self._finished:
             raise ProtocolError("this receiver is finished; make a new one for another stream")
 
-    def _batch(self, columns: _native._Columns) -> Batch:
-        frames, frame_octets, packets, packet_octets = columns
-        packet_columns = _arrays(packets)
+    def _batch(self, tables: _native.Tables) -> Batch:
+        frame_count, frames, frame_octets, packet_count, packets, packet_octets = tables
+        packet_columns = _PACKET_TABLE.columns(packet_count, packets)
         starts = packet_columns.pop("start")
         ends = starts + packet_columns.pop("length")
         if self._channel is None:
-            packet_columns = {name: column for name, column in packet_columns.items() if name not in FRAME_COLUMNS}
+            for name in FRAME_COLUMNS:
+                del packet_columns[name]
+            return Batch(packets=PacketBatch._trusted(packet_octets, starts, ends, packet_columns), frames=None)
         return Batch(
-            packets=PacketBatch(packet_octets, starts, ends, packet_columns),
-            frames=FrameBatch(frame_octets, _arrays(frames), self._channel) if self._channel else None,
+            packets=PacketBatch._trusted(packet_octets, starts, ends, packet_columns),
+            frames=FrameBatch(frame_octets, _FRAME_TABLE.columns(frame_count, frames), self._channel),
         )
+
+
+class _Table:
+    """Columns that lie in one piece of memory, one after the other."""
+
+    def __init__(self, columns: Iterable[tuple[str, str]], alignment: int) -> None:
+        self._columns = [(name, np.dtype(letters)) for name, letters in columns]
+        self._alignment = alignment
+        self._empty = {name: np.empty(0, dtype) for name, dtype in self._columns}
+
+    def columns(self, rows: int, octets: _native.Octets) -> dict[str, NDArray[Any]]:
+        """Arrays over the memory, by name."""
+        if not rows:
+            return self._empty.copy()
+        columns, at, memory = {}, 0, memoryview(octets)
+        for name, dtype in self._columns:
+            columns[name] = np.frombuffer(memory, dtype, rows, at)
+            at += -(-rows * dtype.itemsize // self._alignment) * self._alignment
+        return columns
+
+
+_names = _native.batch_columns()
+_FRAME_TABLE, _PACKET_TABLE = _Table(_names[0], _names[2]), _Table(_names[1], _names[2])
 
 
 def receive(
@@ -203,8 +228,6 @@ def _pieces(source: Octets | str | Path | IO[bytes]) -> Iterator[bytes]:
 
 def _concatenate(batches: list[PacketBatch]) -> PacketBatch:
     """Packets of one receiver, batch after batch."""
-    import numpy as np
-
     shifts = np.cumsum([0, *(len(batch.octets) for batch in batches)], dtype=np.uint64)
     shifted = list(zip(batches, shifts, strict=False))
     return PacketBatch(
@@ -213,12 +236,6 @@ def _concatenate(batches: list[PacketBatch]) -> PacketBatch:
         np.concatenate([batch.ends + shift for batch, shift in shifted]),
         {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0].names},
     )
-
-
-def _arrays(columns: Iterable[tuple[str, str, _native.Octets]]) -> dict[str, NDArray[Any]]:
-    import numpy as np
-
-    return {name: np.frombuffer(memoryview(octets), dtype=letters) for name, letters, octets in columns}
 
 
 def _packet_account(stream: _native.PacketStream) -> Account:

@@ -168,21 +168,27 @@ impl PhysicalChannelItems {
     }
 }
 
-type Column = (&'static str, &'static str, Octets);
+/// Rows and table of frames, frame octets, rows and table of packets, packet octets.
+type Tables = (usize, Octets, Octets, usize, Octets, Octets);
 
-/// Frame columns, frame octets, packet columns, packet octets.
-type Columns = (Vec<Column>, Octets, Vec<Column>, Octets);
-
-fn columns(batch: Batch) -> Columns {
-    let wrap = |columns: Vec<(&'static str, &'static str, Vec<u8>)>| {
-        columns.into_iter().map(|(name, letters, octets)| (name, letters, Octets(octets))).collect()
-    };
+fn tables(batch: Batch) -> Tables {
+    let (frames, packets) = (batch.frames.into_table(), batch.packets.into_table());
     (
-        wrap(batch.frames.into_columns()),
+        frames.rows,
+        Octets(frames.octets),
         Octets(batch.frame_octets),
-        wrap(batch.packets.into_columns()),
+        packets.rows,
+        Octets(packets.octets),
         Octets(batch.packet_octets),
     )
+}
+
+type ColumnNames = Vec<(&'static str, &'static str)>;
+
+/// Name and type (in numpy's letters) of the columns of the two tables, and the alignment of a column in octets.
+#[pyfunction]
+pub(crate) fn batch_columns() -> (ColumnNames, ColumnNames, usize) {
+    (batch::FrameColumns::NAMES.to_vec(), batch::PacketColumns::NAMES.to_vec(), batch::ALIGNMENT)
 }
 
 macro_rules! dictionary {
@@ -205,16 +211,18 @@ impl ReceivingChain {
         chain::ReceivingChain::new(channel).map(Self).map_err(refuse)
     }
 
-    fn feed(&mut self, py: Python<'_>, octets: Input<'_>, reception_time_ns: i64) -> Columns {
+    #[pyo3(signature = (octets, reception_time_ns=-1))]
+    fn feed(&mut self, py: Python<'_>, octets: Input<'_>, reception_time_ns: i64) -> Tables {
         let octets = octets.octets();
         let chain = &mut self.0;
-        columns(py.detach(|| chain.feed(octets, reception_time_ns)))
+        tables(py.detach(|| chain.feed(octets, reception_time_ns)))
     }
 
-    fn feed_bits(&mut self, py: Python<'_>, bits: Input<'_>, reception_time_ns: i64) -> PyResult<Columns> {
+    #[pyo3(signature = (bits, reception_time_ns=-1))]
+    fn feed_bits(&mut self, py: Python<'_>, bits: Input<'_>, reception_time_ns: i64) -> PyResult<Tables> {
         let bits = bits.octets();
         let chain = &mut self.0;
-        py.detach(|| chain.feed_bits(bits, reception_time_ns)).map(columns).map_err(refuse)
+        py.detach(|| chain.feed_bits(bits, reception_time_ns)).map(tables).map_err(refuse)
     }
 
     fn feed_records(
@@ -223,7 +231,7 @@ impl ReceivingChain {
         octets: Input<'_>,
         offsets: PyBuffer<u64>,
         reception_times_ns: PyBuffer<i64>,
-    ) -> PyResult<Columns> {
+    ) -> PyResult<Tables> {
         let offsets = offsets.to_vec(py)?;
         let times = reception_times_ns.to_vec(py)?;
         let octets = octets.octets();
@@ -233,7 +241,8 @@ impl ReceivingChain {
             return Err(refuse("offsets must rise, lie inside the octets, and be one more than the times"));
         }
         let chain = &mut self.0;
-        Ok(columns(py.detach(|| {
+        Ok(tables(py.detach(|| {
+            chain.reserve(octets.len());
             for (pair, time) in offsets.windows(2).zip(times) {
                 chain.feed_record(&octets[pair[0] as usize..pair[1] as usize], time);
             }
@@ -241,9 +250,9 @@ impl ReceivingChain {
         })))
     }
 
-    fn finish(&mut self, py: Python<'_>) -> Columns {
+    fn finish(&mut self, py: Python<'_>) -> Tables {
         let chain = &mut self.0;
-        columns(py.detach(|| chain.finish()))
+        tables(py.detach(|| chain.finish()))
     }
 
     fn totals<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -361,14 +370,15 @@ impl PacketStream {
         Ok(Self(packet_stream::PacketStream::new(parameters.build()?, deliver_idle_packets, digest)))
     }
 
-    fn feed(&mut self, py: Python<'_>, octets: Input<'_>, reception_time_ns: i64) -> Columns {
+    #[pyo3(signature = (octets, reception_time_ns=-1))]
+    fn feed(&mut self, py: Python<'_>, octets: Input<'_>, reception_time_ns: i64) -> Tables {
         let octets = octets.octets();
         let stream = &mut self.0;
-        columns(py.detach(|| stream.feed(octets, reception_time_ns)))
+        tables(py.detach(|| stream.feed(octets, reception_time_ns)))
     }
 
-    fn finish(&mut self) -> Columns {
-        columns(self.0.finish())
+    fn finish(&mut self) -> Tables {
+        tables(self.0.finish())
     }
 
     fn virtual_channel<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

@@ -11,7 +11,7 @@ mod native {
     #[pymodule_export]
     use crate::buffer::Octets;
     #[pymodule_export]
-    use crate::chain::{PacketStream, ReceivingChain, concatenate, frame_names, gather, header_tables};
+    use crate::chain::{PacketStream, ReceivingChain, batch_columns, concatenate, frame_names, gather, header_tables};
     #[pymodule_export]
     use crate::coding::{
         ReedSolomon, crc32, frame_error_control, header_error_control_compute, header_error_control_correct, randomize,

@@ -63,38 +63,52 @@ macro_rules! columns {
         pub struct $name { $($(#[$doc])* pub $field: Vec<$kind>,)* }
 
         impl $name {
-            /// Each column as its name, its type in numpy's letters, and its octets.
-            pub fn into_columns(self) -> Vec<(&'static str, &'static str, Vec<u8>)> {
-                vec![$((stringify!($field), <$kind as Cell>::LETTERS, to_octets(self.$field)),)*]
+            /// Name of each column and its type in numpy's letters, in the order of a `Table`.
+            pub const NAMES: &'static [(&'static str, &'static str)] =
+                &[$((stringify!($field), <$kind as Cell>::LETTERS),)*];
+
+            /// All columns in one piece of memory.
+            pub fn into_table(self) -> Table {
+                let columns: &[&[u8]] = &[$(bytemuck::cast_slice(&self.$field),)*];
+                let mut table = Table { rows: 0, octets: Vec::new() };
+                table.octets.reserve_exact(columns.iter().map(|column| column.len().next_multiple_of(ALIGNMENT)).sum());
+                for column in columns {
+                    table.octets.extend_from_slice(column);
+                    table.octets.resize(table.octets.len().next_multiple_of(ALIGNMENT), 0);
+                }
+                $(table.rows = self.$field.len();)*
+                table
             }
         }
     };
 }
 
+/// Columns one after the other, each from a multiple of `ALIGNMENT` octets on.
+#[derive(Debug)]
+pub struct Table {
+    /// Cells of each column.
+    pub rows: usize,
+    /// The cells, as the machine holds them.
+    pub octets: Vec<u8>,
+}
+
+/// Of the widest cell.
+pub const ALIGNMENT: usize = 8;
+
 /// A column's element.
-trait Cell: Copy {
+trait Cell {
     const LETTERS: &'static str;
-    fn write(self, out: &mut Vec<u8>);
 }
 
 macro_rules! cells {
     ($($kind:ty => $letters:literal,)*) => {
         $(impl Cell for $kind {
             const LETTERS: &'static str = $letters;
-            fn write(self, out: &mut Vec<u8>) {
-                out.extend_from_slice(&self.to_ne_bytes());
-            }
         })*
     };
 }
 
 cells! { u8 => "u1", u16 => "u2", u32 => "u4", i32 => "i4", u64 => "u8", i64 => "i8", }
-
-fn to_octets<T: Cell>(column: Vec<T>) -> Vec<u8> {
-    let mut octets = Vec::with_capacity(std::mem::size_of_val(column.as_slice()));
-    column.iter().for_each(|cell| cell.write(&mut octets));
-    octets
-}
 
 columns! {
     /// One row per record.
@@ -163,4 +177,23 @@ pub struct Batch {
     pub packets: PacketColumns,
     /// Their octets.
     pub packet_octets: Vec<u8>,
+}
+
+impl Batch {
+    /// Make room for what `octets` octets in blocks of `block_octets` can give at most, idle packets aside, so that
+    /// the memory does not grow while it is filled.
+    pub(crate) fn reserve(&mut self, octets: usize, block_octets: usize) {
+        self.frame_octets.reserve(octets + block_octets);
+        self.packet_octets.reserve(octets);
+    }
+
+    /// Give back room that was not used.
+    pub(crate) fn trimmed(mut self) -> Self {
+        for octets in [&mut self.frame_octets, &mut self.packet_octets] {
+            if octets.len() < octets.capacity() / 2 {
+                octets.shrink_to_fit();
+            }
+        }
+        self
+    }
 }

@@ -129,8 +129,14 @@ impl ReceivingChain {
     /// Take in octets of the stream, received at `time_ns` (-1: unknown).
     pub fn feed(&mut self, octets: &[u8], time_ns: i64) -> Batch {
         self.note_time(time_ns);
+        self.reserve(octets.len());
         self.feed_stream(octets);
-        std::mem::take(&mut self.batch)
+        self.take_batch()
+    }
+
+    /// Make room for what that many octets can give.
+    pub fn reserve(&mut self, octets: usize) {
+        self.batch.reserve(octets, self.parameters.block_octets());
     }
 
     /// Take in bits, one per octet.  An error where there are no markers: records are whole octets.
@@ -159,12 +165,12 @@ impl ReceivingChain {
             return;
         }
         let reception = Reception { bit_position, time_ns, quality: 0, corrected: 0 };
-        self.record(reception, &mut |out| out.copy_from_slice(record));
+        self.record(reception, |out| out.extend_from_slice(record));
     }
 
     /// What `feed_record` has gathered.
     pub fn take_batch(&mut self) -> Batch {
-        std::mem::take(&mut self.batch)
+        std::mem::take(&mut self.batch).trimmed()
     }
 
     /// The stream ends: decide what is left, end the packets in progress.
@@ -181,7 +187,7 @@ impl ReceivingChain {
             let Channel { parameters, extractor, account, .. } = channel;
             extractor.finish(parameters, account, &mut |packet| deliver(batch, *key, &packet, false));
         }
-        std::mem::take(&mut self.batch)
+        self.take_batch()
     }
 
     /// Counts of the physical channel.
@@ -259,7 +265,7 @@ impl ReceivingChain {
     fn timed_record(&mut self, bit_position: u64, record: &[u8]) {
         let time_ns = self.time_at(bit_position);
         let reception = Reception { bit_position, time_ns, quality: 0, corrected: 0 };
-        self.record(reception, &mut |out| out.copy_from_slice(record));
+        self.record(reception, |out| out.extend_from_slice(record));
     }
 
     fn synchronized(&mut self, block: synchronizer::Block, source: &Source<'_>) {
@@ -273,16 +279,16 @@ impl ReceivingChain {
         }
         let time_ns = self.time_at(block.bit_position);
         let reception = Reception { bit_position: block.bit_position, time_ns, quality: flags, corrected: 0 };
-        self.record(reception, &mut |out| source.copy_to(out));
+        let block_octets = self.parameters.block_octets();
+        self.record(reception, |out| source.append_to(out, block_octets));
     }
 
-    /// A record becomes a row of the batch: decode it in place, then read it.
-    fn record(&mut self, mut reception: Reception, fill: &mut dyn FnMut(&mut [u8])) {
+    /// A record becomes a row of the batch: append its octets, decode them in place, then read them.
+    fn record(&mut self, mut reception: Reception, append: impl FnOnce(&mut Vec<u8>)) {
         let mut octets = std::mem::take(&mut self.batch.frame_octets);
         let start = octets.len();
-        octets.resize(start + self.parameters.block_octets(), 0);
+        append(&mut octets);
         let block = &mut octets[start..];
-        fill(block);
         self.totals.records += 1;
         if let Some(sequence) = self.parameters.randomizer {
             randomizer::apply(sequence, block);

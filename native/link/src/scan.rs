@@ -15,23 +15,22 @@ pub(crate) fn find(octets: &[u8], from: usize, limit: usize, marker: &Marker) ->
     find_body(octets, from, limit, marker)
 }
 
-/// Copy `out.len()` octets that start at bit `from`.
-pub(crate) fn copy_bits(octets: &[u8], from: usize, out: &mut [u8], invert: bool) {
+/// Append `count` octets that start at bit `from`, straight into memory that was never filled.
+pub(crate) fn append_bits(octets: &[u8], from: usize, count: usize, invert: bool, out: &mut Vec<u8>) {
     let start = from / 8;
     let shift = from % 8;
     let mask = if invert { 0xFF } else { 0 };
+    let high = &octets[start..start + count];
     if shift == 0 {
-        out.copy_from_slice(&octets[start..start + out.len()]);
+        let begin = out.len();
+        out.extend_from_slice(high);
         if invert {
-            out.iter_mut().for_each(|octet| *octet ^= mask);
+            out[begin..].iter_mut().for_each(|octet| *octet ^= mask);
         }
         return;
     }
-    let high = &octets[start..start + out.len()];
-    let low = &octets[start + 1..start + 1 + out.len()];
-    for ((out, high), low) in out.iter_mut().zip(high).zip(low) {
-        *out = ((high << shift) | (low >> (8 - shift))) ^ mask;
-    }
+    let low = &octets[start + 1..start + 1 + count];
+    out.extend(high.iter().zip(low).map(|(high, low)| ((high << shift) | (low >> (8 - shift))) ^ mask));
 }
 
 /// A marker of up to 64 bits and what of it may be wrong.

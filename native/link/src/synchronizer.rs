@@ -12,7 +12,7 @@
 //!   late is a slip.  A marker that is missing is bridged (flywheel) when one within reach follows in
 //!   step; otherwise the lock is lost and the search resumes behind the last marker seen.
 
-use crate::scan::{Marker, copy_bits, find};
+use crate::scan::{Marker, append_bits, find};
 
 /// Managed parameters of the synchroniser.
 #[derive(Debug, Clone)]
@@ -56,9 +56,9 @@ pub struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// The first `out.len()` octets of the block, right way up; at most `block_octets`.
-    pub fn copy_to(&self, out: &mut [u8]) {
-        copy_bits(self.octets, self.from, out, self.inverted);
+    /// Append the first `count` octets of the block, right way up; at most `block_octets`.
+    pub fn append_to(&self, out: &mut Vec<u8>, count: usize) {
+        append_bits(self.octets, self.from, count, self.inverted, out);
     }
 }
 
@@ -98,12 +98,23 @@ enum Sight {
     Unknown,
 }
 
+/// The stretch of the stream that decisions are taken on: what is held, or the caller's octets in place.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    octets: &'a [u8],
+    /// Stream position of the first bit; a multiple of eight.
+    base: u64,
+    /// Stream position behind the last bit, fill in the last octet not counted.
+    end: u64,
+}
+
 /// The synchroniser; see the module.
 pub struct Synchronizer {
     parameters: Parameters,
     marker: Marker,
-    buffer: Vec<u8>,
-    /// Stream position of the buffer's first bit; a multiple of eight.
+    /// What decisions still need of the octets before.
+    held: Vec<u8>,
+    /// Stream position of the first bit held; a multiple of eight.
     base: u64,
     /// Bits held, not counting fill in the last octet.
     bits: u64,
@@ -115,6 +126,9 @@ pub struct Synchronizer {
 
 /// Octets kept before they are moved to the front.
 const COMPACT_OCTETS: u64 = 1 << 18;
+
+/// Least octets by which what is held grows until the rest can be read in place.
+const BRIDGE_OCTETS: usize = 1 << 12;
 
 impl Synchronizer {
     /// A synchroniser, searching.  Errors name the parameter.
@@ -144,7 +158,7 @@ impl Synchronizer {
         Ok(Self {
             parameters,
             marker,
-            buffer: Vec::new(),
+            held: Vec::new(),
             base: 0,
             bits: 0,
             state: State::Search { from: 0 },
@@ -169,9 +183,34 @@ impl Synchronizer {
     }
 
     /// Take in octets; give every block that can be decided on.
+    ///
+    /// Octets are read in place; copied is only what joins them to those before, and what is left over.
     pub fn feed(&mut self, octets: &[u8], give: &mut impl FnMut(Block, Source<'_>)) {
-        self.append(octets);
-        self.advance(false, give);
+        if !self.bits.is_multiple_of(8) {
+            self.append_shifted(octets);
+            self.advance_held(false, give);
+            return;
+        }
+        let start = self.position();
+        let mut rest = octets;
+        while !self.held.is_empty() && !rest.is_empty() {
+            let step = (self.period() as usize / 8).max(BRIDGE_OCTETS).min(rest.len());
+            self.held.extend_from_slice(&rest[..step]);
+            self.bits += step as u64 * 8;
+            rest = &rest[step..];
+            self.advance_held(false, give);
+            if self.needed() >= start {
+                self.held.clear();
+            }
+        }
+        if self.held.is_empty() {
+            let end = start + octets.len() as u64 * 8;
+            self.advance(View { octets, base: start, end }, false, give);
+            let done = self.needed().min(end).saturating_sub(start) / 8;
+            self.held.extend_from_slice(&octets[done as usize..]);
+            self.base = start + done * 8;
+            self.bits = end - self.base;
+        }
     }
 
     /// Take in bits, one per octet (any non-zero octet is a one).
@@ -179,42 +218,39 @@ impl Synchronizer {
         for bit in bits {
             let within = (self.bits % 8) as u32;
             if within == 0 {
-                self.buffer.push(0);
+                self.held.push(0);
             }
             if *bit != 0
-                && let Some(last) = self.buffer.last_mut()
+                && let Some(last) = self.held.last_mut()
             {
                 *last |= 0x80 >> within;
             }
             self.bits += 1;
         }
-        self.advance(false, give);
+        self.advance_held(false, give);
     }
 
     /// The stream ends here: decide what is left.
     pub fn finish(&mut self, give: &mut impl FnMut(Block, Source<'_>)) {
-        self.advance(true, give);
+        self.advance_held(true, give);
         let left = self.position().saturating_sub(self.given_to);
         self.statistics.skipped_bits += left;
         self.statistics.trailing_bits = left;
         self.given_to = self.position();
         self.state = State::Search { from: self.position() };
         self.base = self.position().div_ceil(8) * 8;
-        self.buffer.clear();
+        self.held.clear();
         self.bits = 0;
     }
 
-    fn append(&mut self, octets: &[u8]) {
+    /// Octets behind a last octet that is not full.
+    fn append_shifted(&mut self, octets: &[u8]) {
         let within = (self.bits % 8) as u32;
-        if within == 0 {
-            self.buffer.extend_from_slice(octets);
-        } else {
-            for octet in octets {
-                if let Some(last) = self.buffer.last_mut() {
-                    *last |= octet >> within;
-                }
-                self.buffer.push(octet << (8 - within));
+        for octet in octets {
+            if let Some(last) = self.held.last_mut() {
+                *last |= octet >> within;
             }
+            self.held.push(octet << (8 - within));
         }
         self.bits += octets.len() as u64 * 8;
     }
@@ -223,39 +259,60 @@ impl Synchronizer {
         u64::from(self.parameters.marker_bits) + self.parameters.block_octets as u64 * 8
     }
 
-    fn advance(&mut self, finish: bool, give: &mut impl FnMut(Block, Source<'_>)) {
+    /// Decide on what is held, then forget what no decision can need any more.
+    fn advance_held(&mut self, finish: bool, give: &mut impl FnMut(Block, Source<'_>)) {
+        let held = std::mem::take(&mut self.held);
+        self.advance(View { octets: &held, base: self.base, end: self.position() }, finish, give);
+        self.held = held;
+        let spare = (self.needed().min(self.position()).saturating_sub(self.base)) / 8;
+        if spare >= COMPACT_OCTETS || spare as usize == self.held.len() {
+            self.held.drain(..spare as usize);
+            self.base += spare * 8;
+            self.bits -= (spare * 8).min(self.bits);
+        }
+    }
+
+    /// First bit that a decision can still need.
+    fn needed(&self) -> u64 {
+        let slip = u64::from(self.parameters.maximum_slip_bits);
+        match self.state {
+            State::Search { from } => from,
+            State::Lock { expected, last_seen, .. } => expected.saturating_sub(slip).min(last_seen + 1),
+        }
+    }
+
+    fn advance(&mut self, view: View<'_>, finish: bool, give: &mut impl FnMut(Block, Source<'_>)) {
         loop {
             let moved = match self.state {
-                State::Search { from } => self.search(from, finish, give),
+                State::Search { from } => self.search(view, from, finish, give),
                 State::Lock { expected, last_seen, misses, inverted } => {
-                    self.track(expected, last_seen, misses, inverted, finish, give)
+                    self.track(view, expected, last_seen, misses, inverted, finish, give)
                 }
             };
             if !moved {
                 break;
             }
         }
-        self.compact();
     }
 
     /// One candidate.  False: nothing to decide with what is here.
-    fn search(&mut self, from: u64, finish: bool, give: &mut impl FnMut(Block, Source<'_>)) -> bool {
-        let Some(at) = self.find(from, self.position()) else {
+    fn search(&mut self, view: View<'_>, from: u64, finish: bool, give: &mut impl FnMut(Block, Source<'_>)) -> bool {
+        let Some(at) = self.find(view, from, view.end) else {
             let marker_bits = u64::from(self.parameters.marker_bits);
-            self.state = State::Search { from: from.max((self.position() + 1).saturating_sub(marker_bits)) };
+            self.state = State::Search { from: from.max((view.end + 1).saturating_sub(marker_bits)) };
             return false;
         };
         self.state = State::Search { from: at };
-        if at + self.period() > self.position() {
+        if at + self.period() > view.end {
             if finish {
                 self.state = State::Search { from: at + 1 };
             }
             return finish;
         }
-        let Sight::Marker { errors, inverted, .. } = self.look(at) else {
+        let Sight::Marker { errors, inverted, .. } = self.look(view, at) else {
             return false;
         };
-        let confirmed = match self.marker_ahead(at, self.parameters.flywheel_frames + 1) {
+        let confirmed = match self.marker_ahead(view, at, self.parameters.flywheel_frames + 1) {
             Sight::Marker { .. } => true,
             Sight::Nothing => false,
             Sight::Unknown if finish => true,
@@ -263,7 +320,7 @@ impl Synchronizer {
         };
         let block =
             Block { bit_position: at, marker_errors: errors, inverted, flywheel: false, unconfirmed: !confirmed };
-        self.give(block, give);
+        self.give(view, block, give);
         self.state = if confirmed {
             State::Lock { expected: at + self.period(), last_seen: at, misses: 0, inverted }
         } else {
@@ -275,6 +332,7 @@ impl Synchronizer {
     /// The next expected marker.  False: nothing to decide with what is here.
     fn track(
         &mut self,
+        view: View<'_>,
         expected: u64,
         last_seen: u64,
         misses: u32,
@@ -282,32 +340,32 @@ impl Synchronizer {
         finish: bool,
         give: &mut impl FnMut(Block, Source<'_>),
     ) -> bool {
-        let seen = match self.look_near(expected) {
+        let seen = match self.look_near(view, expected) {
             Sight::Unknown if !finish => return false,
             sight => sight,
         };
         if let Sight::Marker { at, errors, inverted } = seen {
-            if at + self.period() > self.position() {
+            if at + self.period() > view.end {
                 return self.stop_tracking(last_seen, finish);
             }
             self.statistics.bit_slips += u64::from(at != expected);
             let block =
                 Block { bit_position: at, marker_errors: errors, inverted, flywheel: false, unconfirmed: false };
-            self.give(block, give);
+            self.give(view, block, give);
             self.state = State::Lock { expected: at + self.period(), last_seen: at, misses: 0, inverted };
             return true;
         }
-        if finish && expected + u64::from(self.parameters.marker_bits) > self.position() {
+        if finish && expected + u64::from(self.parameters.marker_bits) > view.end {
             return self.stop_tracking(last_seen, finish);
         }
         let reach = self.parameters.flywheel_frames - misses.min(self.parameters.flywheel_frames);
-        let bridged = match self.marker_ahead(expected, reach) {
+        let bridged = match self.marker_ahead(view, expected, reach) {
             _ if reach == 0 => false,
             Sight::Marker { .. } => true,
             Sight::Nothing => false,
             Sight::Unknown if finish => {
-                let next_is_known = expected + self.period() + self.window_bits() <= self.position();
-                !next_is_known && self.find(last_seen + 1, expected + self.period()).is_none()
+                let next_is_known = expected + self.period() + self.window_bits() <= view.end;
+                !next_is_known && self.find(view, last_seen + 1, expected + self.period()).is_none()
             }
             Sight::Unknown => return false,
         };
@@ -316,12 +374,12 @@ impl Synchronizer {
             self.state = State::Search { from: last_seen + 1 };
             return true;
         }
-        if expected + self.period() > self.position() {
+        if expected + self.period() > view.end {
             return self.stop_tracking(last_seen, finish);
         }
         let block =
             Block { bit_position: expected, marker_errors: 0, inverted: polarity, flywheel: true, unconfirmed: false };
-        self.give(block, give);
+        self.give(view, block, give);
         self.state =
             State::Lock { expected: expected + self.period(), last_seen, misses: misses + 1, inverted: polarity };
         true
@@ -341,9 +399,9 @@ impl Synchronizer {
     }
 
     /// Is there a marker in step, 1 to `periods` periods after `from`?
-    fn marker_ahead(&self, from: u64, periods: u32) -> Sight {
+    fn marker_ahead(&self, view: View<'_>, from: u64, periods: u32) -> Sight {
         for step in 1..=u64::from(periods) {
-            match self.look_near(from + step * self.period()) {
+            match self.look_near(view, from + step * self.period()) {
                 Sight::Nothing => {}
                 sight => return sight,
             }
@@ -352,39 +410,39 @@ impl Synchronizer {
     }
 
     /// The marker at `expected`, or the nearest one within the slip; the early one of two.
-    fn look_near(&self, expected: u64) -> Sight {
-        if let marker @ Sight::Marker { .. } = self.look(expected) {
+    fn look_near(&self, view: View<'_>, expected: u64) -> Sight {
+        if let marker @ Sight::Marker { .. } = self.look(view, expected) {
             return marker;
         }
         for slip in 1..=u64::from(self.parameters.maximum_slip_bits) {
             for at in [expected.saturating_sub(slip), expected + slip] {
-                if let marker @ Sight::Marker { .. } = self.look(at) {
+                if let marker @ Sight::Marker { .. } = self.look(view, at) {
                     return marker;
                 }
             }
         }
-        if expected + self.window_bits() > self.position() { Sight::Unknown } else { Sight::Nothing }
+        if expected + self.window_bits() > view.end { Sight::Unknown } else { Sight::Nothing }
     }
 
-    fn look(&self, at: u64) -> Sight {
-        if at < self.base || at + u64::from(self.parameters.marker_bits) > self.position() {
+    fn look(&self, view: View<'_>, at: u64) -> Sight {
+        if at < view.base || at + u64::from(self.parameters.marker_bits) > view.end {
             return Sight::Unknown;
         }
-        match self.marker.judge(self.marker.window(&self.buffer, (at - self.base) as usize)) {
+        match self.marker.judge(self.marker.window(view.octets, (at - view.base) as usize)) {
             Some((errors, inverted)) => Sight::Marker { at, errors, inverted },
             None => Sight::Nothing,
         }
     }
 
     /// First marker from bit `from` on that starts before `limit` and is all here.
-    fn find(&self, from: u64, limit: u64) -> Option<u64> {
-        let last = (self.position() + 1).saturating_sub(u64::from(self.parameters.marker_bits));
-        let limit = limit.min(last).saturating_sub(self.base) as usize;
-        let from = from.saturating_sub(self.base) as usize;
-        find(&self.buffer, from, limit, &self.marker).map(|at| at as u64 + self.base)
+    fn find(&self, view: View<'_>, from: u64, limit: u64) -> Option<u64> {
+        let last = (view.end + 1).saturating_sub(u64::from(self.parameters.marker_bits));
+        let limit = limit.min(last).saturating_sub(view.base) as usize;
+        let from = from.saturating_sub(view.base) as usize;
+        find(view.octets, from, limit, &self.marker).map(|at| at as u64 + view.base)
     }
 
-    fn give(&mut self, block: Block, give: &mut impl FnMut(Block, Source<'_>)) {
+    fn give(&mut self, view: View<'_>, block: Block, give: &mut impl FnMut(Block, Source<'_>)) {
         let start = block.bit_position + u64::from(self.parameters.marker_bits);
         let statistics = &mut self.statistics;
         statistics.blocks += 1;
@@ -394,23 +452,8 @@ impl Synchronizer {
         statistics.marker_bit_errors += u64::from(block.marker_errors);
         statistics.skipped_bits += block.bit_position.saturating_sub(self.given_to);
         self.given_to = self.given_to.max(block.bit_position + self.period());
-        let from = (start - self.base) as usize;
-        give(block, Source { octets: &self.buffer, from, inverted: block.inverted });
-    }
-
-    /// Forget what no decision can need any more.
-    fn compact(&mut self) {
-        let slip = u64::from(self.parameters.maximum_slip_bits);
-        let needed = match self.state {
-            State::Search { from } => from,
-            State::Lock { expected, last_seen, .. } => expected.saturating_sub(slip).min(last_seen + 1),
-        };
-        let spare = (needed.min(self.position()).saturating_sub(self.base)) / 8;
-        if spare >= COMPACT_OCTETS || spare as usize == self.buffer.len() {
-            self.buffer.drain(..spare as usize);
-            self.base += spare * 8;
-            self.bits -= (spare * 8).min(self.bits);
-        }
+        let from = (start - view.base) as usize;
+        give(block, Source { octets: view.octets, from, inverted: block.inverted });
     }
 }
 
