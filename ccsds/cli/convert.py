@@ -12,6 +12,7 @@ import click
 
 from ccsds.cli import style
 from ccsds.cli.inputs import CONTAINERS, PROTOCOLS, Piece, Selection, Source, open_source
+from ccsds.cli.mission_name import MissionName
 from ccsds.cli.problems import InputProblem, UsageProblem
 from ccsds.cli.replay import CONTENTS, find_profile
 

@@ -13,6 +13,7 @@ import click
 
 from ccsds.cli import style
 from ccsds.cli.inputs import CONTAINERS, PROTOCOLS, Piece, Selection, Source, open_source
+from ccsds.cli.mission_name import MissionName
 from ccsds.cli.problems import INTERRUPTED, InputProblem, StrictLoss, UsageProblem
 
 if TYPE_CHECKING:
