@@ -74,6 +74,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         totals = self.totals
         sentences: tuple[tuple[str, str], ...] = (
             ("foreign_frames", "frames of another version or spacecraft, set aside"),
+            ("surplus_channel_frames", "frames of one virtual channel too many, set aside"),
             ("fecf_errors", "frames whose frame error control field does not verify, dropped"),
             ("header_error_control_errors", "frames whose header error control does not verify, dropped"),
             ("uncorrectable_codeblocks", "codeblocks past correction, dropped"),

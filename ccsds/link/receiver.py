@@ -245,6 +245,7 @@ def _packet_account(stream: _native.PacketStream) -> Account:
         "records",
         "wrong_length_records",
         "foreign_frames",
+        "surplus_channel_frames",
         "fecf_errors",
         "header_error_control_errors",
         "corrected_header_symbols",

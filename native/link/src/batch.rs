@@ -18,11 +18,21 @@ pub enum Status {
     Foreign = 5,
     /// Headers contradict the length of the frame.
     Invalid = 6,
+    /// One virtual channel too many.
+    Surplus = 7,
 }
 
 /// Names of `Status`, in order.
-pub const STATUS_NAMES: [&str; 7] =
-    ["accepted", "repeated", "frame_error_control", "header_error_control", "uncorrectable", "foreign", "invalid"];
+pub const STATUS_NAMES: [&str; 8] = [
+    "accepted",
+    "repeated",
+    "frame_error_control",
+    "header_error_control",
+    "uncorrectable",
+    "foreign",
+    "invalid",
+    "surplus",
+];
 
 /// Bits of the frame quality column.
 pub mod quality {

@@ -24,6 +24,8 @@ pub struct Totals {
     pub wrong_length_records: u64,
     /// Frames of another version or spacecraft.
     pub foreign_frames: u64,
+    /// Frames of virtual channels past the number that is kept account of, where any spacecraft is taken.
+    pub surplus_channel_frames: u64,
     /// Frames whose frame error control field does not verify.
     pub fecf_errors: u64,
     /// Frames whose header error control does not verify.
@@ -387,6 +389,10 @@ impl ReceivingChain {
     fn receive(&mut self, frame: &[u8], header: &Frame, row: &mut Row) -> Status {
         let key = (header.spacecraft_id, header.virtual_channel_id, header.replay);
         let Self { parameters, channels, masters, batch, .. } = self;
+        if channels.len() >= parameters.maximum_channels() && !channels.contains_key(&key) {
+            self.totals.surplus_channel_frames += 1;
+            return Status::Surplus;
+        }
         let channel = channels.entry(key).or_insert_with(|| Channel::new(parameters, key));
         channel.account.frames += 1;
         if channel.parameters.remove_repeated_frames && channel.last_frame == frame {

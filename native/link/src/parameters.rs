@@ -117,6 +117,9 @@ pub enum HeaderErrorControl {
     Correct,
 }
 
+/// For the frames and packets that virtual channels remember.
+const CHANNEL_MEMORY_OCTETS: usize = 16 << 20;
+
 impl PhysicalChannel {
     /// Octets of one record: a codeblock where there is a code, a frame otherwise.
     pub fn block_octets(&self) -> usize {
@@ -132,6 +135,13 @@ impl PhysicalChannel {
                 PRIMARY_HEADER_OCTETS + check + self.insert_zone_octets
             }
         }
+    }
+
+    /// Virtual channels that are kept account of: each remembers a frame and a packet in progress, and noise that passes for frames where any
+    /// spacecraft is taken must not fill the memory.
+    pub fn maximum_channels(&self) -> usize {
+        let each = self.frame_octets + self.any_master_channel.default.maximum_packet_octets;
+        (CHANNEL_MEMORY_OCTETS / each).max(2 * 64 * self.master_channels.len().max(1))
     }
 
     /// Contradictions, in a sentence that names the parameter.

@@ -73,6 +73,8 @@ pub struct Statistics {
     pub inverted_blocks: u64,
     /// Of these: without a second marker in step.
     pub unconfirmed_blocks: u64,
+    /// Markers without a second one in step, within an unconfirmed block: no block was given for them.
+    pub rejected_markers: u64,
     /// Bit errors in the markers seen.
     pub marker_bit_errors: u64,
     /// Markers that came early or late by a few bits.
@@ -88,7 +90,19 @@ pub struct Statistics {
 #[derive(Debug, Clone, Copy)]
 enum State {
     Search { from: u64 },
-    Lock { expected: u64, last_seen: u64, misses: u32, inverted: bool },
+    Lock(Lock),
+}
+
+/// Frames follow each other in step.
+#[derive(Debug, Clone, Copy)]
+struct Lock {
+    /// Where the next marker should be.
+    expected: u64,
+    /// Where the last one was.
+    last_seen: u64,
+    /// Markers missing since.
+    misses: u32,
+    inverted: bool,
 }
 
 /// What the stream holds at one place.
@@ -121,6 +135,9 @@ pub struct Synchronizer {
     state: State,
     /// First bit behind the last block given.
     given_to: u64,
+    /// First bit behind the last unconfirmed block given: another one that overlaps it is not given, so that a
+    /// stream full of markers does not grow when it is decoded.
+    unconfirmed_to: u64,
     statistics: Statistics,
 }
 
@@ -163,6 +180,7 @@ impl Synchronizer {
             bits: 0,
             state: State::Search { from: 0 },
             given_to: 0,
+            unconfirmed_to: 0,
             statistics: Statistics::default(),
         })
     }
@@ -277,7 +295,7 @@ impl Synchronizer {
         let slip = u64::from(self.parameters.maximum_slip_bits);
         match self.state {
             State::Search { from } => from,
-            State::Lock { expected, last_seen, .. } => expected.saturating_sub(slip).min(last_seen + 1),
+            State::Lock(Lock { expected, last_seen, .. }) => expected.saturating_sub(slip).min(last_seen + 1),
         }
     }
 
@@ -285,9 +303,7 @@ impl Synchronizer {
         loop {
             let moved = match self.state {
                 State::Search { from } => self.search(view, from, finish, give),
-                State::Lock { expected, last_seen, misses, inverted } => {
-                    self.track(view, expected, last_seen, misses, inverted, finish, give)
-                }
+                State::Lock(lock) => self.track(view, lock, finish, give),
             };
             if !moved {
                 break;
@@ -318,11 +334,19 @@ impl Synchronizer {
             Sight::Unknown if finish => true,
             Sight::Unknown => return false,
         };
+        if !confirmed && at < self.unconfirmed_to {
+            self.statistics.rejected_markers += 1;
+            self.state = State::Search { from: at + 1 };
+            return true;
+        }
         let block =
             Block { bit_position: at, marker_errors: errors, inverted, flywheel: false, unconfirmed: !confirmed };
         self.give(view, block, give);
+        if !confirmed {
+            self.unconfirmed_to = at + self.period();
+        }
         self.state = if confirmed {
-            State::Lock { expected: at + self.period(), last_seen: at, misses: 0, inverted }
+            State::Lock(Lock { expected: at + self.period(), last_seen: at, misses: 0, inverted })
         } else {
             State::Search { from: at + 1 }
         };
@@ -330,16 +354,8 @@ impl Synchronizer {
     }
 
     /// The next expected marker.  False: nothing to decide with what is here.
-    fn track(
-        &mut self,
-        view: View<'_>,
-        expected: u64,
-        last_seen: u64,
-        misses: u32,
-        polarity: bool,
-        finish: bool,
-        give: &mut impl FnMut(Block, Source<'_>),
-    ) -> bool {
+    fn track(&mut self, view: View<'_>, lock: Lock, finish: bool, give: &mut impl FnMut(Block, Source<'_>)) -> bool {
+        let Lock { expected, last_seen, misses, inverted: polarity } = lock;
         let seen = match self.look_near(view, expected) {
             Sight::Unknown if !finish => return false,
             sight => sight,
@@ -352,7 +368,7 @@ impl Synchronizer {
             let block =
                 Block { bit_position: at, marker_errors: errors, inverted, flywheel: false, unconfirmed: false };
             self.give(view, block, give);
-            self.state = State::Lock { expected: at + self.period(), last_seen: at, misses: 0, inverted };
+            self.state = State::Lock(Lock { expected: at + self.period(), last_seen: at, misses: 0, inverted });
             return true;
         }
         if finish && expected + u64::from(self.parameters.marker_bits) > view.end {
@@ -380,8 +396,7 @@ impl Synchronizer {
         let block =
             Block { bit_position: expected, marker_errors: 0, inverted: polarity, flywheel: true, unconfirmed: false };
         self.give(view, block, give);
-        self.state =
-            State::Lock { expected: expected + self.period(), last_seen, misses: misses + 1, inverted: polarity };
+        self.state = State::Lock(Lock { expected: expected + self.period(), misses: misses + 1, ..lock });
         true
     }
 
