@@ -117,6 +117,7 @@ def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
     assert "not of this command" in result.stderr
     assert mine.read_text() == "name = 'mine'\n"
     assert not (tmp_path / "demo.pcapng").exists()
+    assert "demo.toml is a file; a folder is needed" in run("demo", "--folder", str(mine), code=2).stderr
 
 
 def test_nothing_is_kept_where_nothing_shall_be_kept(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from ccsds.link.missions import load_mission, mission_names
 
 
 def run(*arguments: str, code: int = 0) -> Any:
-    result = CliRunner().invoke(cli, ["profiles", *arguments], prog_name="ccsds")
+    result = CliRunner().invoke(cli, ["profiles", *arguments], prog_name="ccsds", env={"COLUMNS": "200"})
     assert result.exit_code == code, result.stderr
     return result
 
