@@ -23,7 +23,7 @@ from ccsds.testing.impaired_stream import DemoDownlink, Truth, demo_downlink
 
 
 def run(*arguments: str, code: int = 0) -> Any:
-    result = CliRunner().invoke(cli, list(arguments), prog_name="ccsds")
+    result = CliRunner().invoke(cli, list(arguments), prog_name="ccsds", env={"COLUMNS": "200"})
     assert result.exit_code == code, result.stderr
     return result
 

@@ -293,6 +293,16 @@ def test_a_narrow_terminal_cuts_no_digit_off(here: Path, columns: str) -> None:
         assert f"{row['packet_octets']:,}" in words
 
 
+def test_progress_of_a_file_with_brackets_in_its_name(here: Path, tmp_path: Path) -> None:
+    path = tmp_path / "x[/b].cadu"
+    path.write_bytes((here / "stream.cadu").read_bytes())
+    result = subprocess.run(
+        [*RUN, "replay", str(path), *MISSION, "--json", "--progress"], capture_output=True, timeout=60
+    )
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout) == account(here)
+
+
 def test_parquet_without_pyarrow(here: Path, tmp_path: Path) -> None:
     script = "import sys; sys.modules['pyarrow'] = None\n" + RUN[2]
     table = tmp_path / "t.parquet"
