@@ -294,7 +294,8 @@ def test_a_narrow_terminal_cuts_no_digit_off(here: Path, columns: str) -> None:
 
 
 def test_progress_of_a_file_with_brackets_in_its_name(here: Path, tmp_path: Path) -> None:
-    path = tmp_path / "x[/b].cadu"
+    path = tmp_path / "x[" / "b].cadu"  # read as markup, a closing tag
+    path.parent.mkdir()
     path.write_bytes((here / "stream.cadu").read_bytes())
     result = subprocess.run(
         [*RUN, "replay", str(path), *MISSION, "--json", "--progress"], capture_output=True, timeout=60
