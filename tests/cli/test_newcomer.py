@@ -278,8 +278,11 @@ def test_a_reader_that_has_enough(here: Path, form: tuple[str, ...]) -> None:
     assert (result.returncode, result.stderr) == (0, b"")
 
 
-def test_a_converted_capture_whose_reader_has_enough(here: Path) -> None:
-    line = f"{sys.executable} -c '{RUN[2]}' convert stream.cadu - --to pcapng {' '.join(MISSION)} | head -c 4 | wc -c"
+def test_a_converted_capture_whose_reader_has_enough(here: Path, tmp_path: Path) -> None:
+    long = tmp_path / "long.cadu"  # more than any pipe holds
+    long.write_bytes((here / "stream.cadu").read_bytes() * 40)
+    arguments = f"convert {long} - --to pcapng {' '.join(MISSION)}"
+    line = f"{sys.executable} -c '{RUN[2]}' {arguments} | head -c 4 | wc -c"
     result = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, timeout=60)
     assert (result.returncode, result.stdout.strip(), result.stderr) == (0, b"4", b"")
 
