@@ -118,6 +118,8 @@ class _Files:
         self.recording = self.folder / "demo.pcapng"
         self.profile = self.folder / "demo.toml"
         self._made_folder = not self.folder.exists()
+        if not self._made_folder and not self.folder.is_dir():
+            raise UsageProblem(f"{folder} is a file; a folder is needed")
         if any(each.exists() for each in (self.recording, self.profile)) and not self._is_ours():
             raise UsageProblem(f"{folder} holds a demo.pcapng or demo.toml that is not of this command; choose another")
 

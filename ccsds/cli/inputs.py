@@ -273,10 +273,12 @@ class Unpacked:
         self._packed = b""
         if not packed:
             return self._stop("the gzip stream is cut off")
+        before = self._inflater.copy()
         try:
             return self._inflater.decompress(packed, octets)
         except zlib.error:
-            return self._stop("the gzip stream is damaged; what follows cannot be read")
+            self._stop("the gzip stream is damaged; what follows cannot be read")
+            return _until_damage(before, packed)
 
     def _more(self) -> bytes:
         more = self._stream.read1(PACKED_OCTETS)
@@ -288,6 +290,15 @@ class Unpacked:
         self._ended = True
         self.remarks.append(remark)
         return b""
+
+
+def _until_damage(inflater: zlib._Decompress, packed: bytes) -> bytes:
+    """What still comes out before the octet that is wrong."""
+    pieces = []
+    with suppress(zlib.error):
+        for at in range(len(packed)):
+            pieces.append(inflater.decompress(packed[at : at + 1]))
+    return b"".join(pieces)
 
 
 def _recognise(first: bytes) -> str:

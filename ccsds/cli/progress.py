@@ -28,12 +28,12 @@ def progress_bar(source: Source, losses: Callable[[], str]) -> Iterator[Callable
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[losses]}"),
+        TextColumn("{task.fields[losses]}", markup=False),
     )
     with Progress(*columns, console=error_console(), transient=True) as bar:
         task = bar.add_task(source.name, total=source.octets_total, losses="")
