@@ -22,7 +22,7 @@ pub struct Totals {
     pub records: u64,
     /// Records of another length than the frame's.
     pub wrong_length_records: u64,
-    /// Frames of another version or spacecraft.
+    /// Frames of another version or spacecraft, or of more channels than are kept apart.
     pub foreign_frames: u64,
     /// Frames whose frame error control field does not verify.
     pub fecf_errors: u64,
@@ -49,6 +49,10 @@ pub struct MasterAccount {
     pub lost_frames: u64,
     counter: FrameCounter,
 }
+
+/// Virtual channels at work at most.  A link has a few; noise that passes for frames of any spacecraft would make
+/// a hundred thousand, each with a packet in progress.
+const MAXIMUM_CHANNELS: usize = 512;
 
 /// Key of a virtual channel: spacecraft, virtual channel, replay.
 pub type ChannelKey = (u16, u8, bool);
@@ -386,7 +390,11 @@ impl ReceivingChain {
 
     fn receive(&mut self, frame: &[u8], header: &Frame, row: &mut Row) -> Status {
         let key = (header.spacecraft_id, header.virtual_channel_id, header.replay);
-        let Self { parameters, channels, masters, batch, .. } = self;
+        let Self { parameters, channels, masters, batch, totals, .. } = self;
+        if channels.len() >= MAXIMUM_CHANNELS && !channels.contains_key(&key) {
+            totals.foreign_frames += 1;
+            return Status::Foreign;
+        }
         let channel = channels.entry(key).or_insert_with(|| Channel::new(parameters, key));
         channel.account.frames += 1;
         if channel.parameters.remove_repeated_frames && channel.last_frame == frame {
