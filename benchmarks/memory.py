@@ -20,8 +20,8 @@ PART_FRAMES = 16_384
 LIMIT_MB = 200
 TITLE = "Memory of a replay"
 INCLUDED = f"""`benchmarks/memory.py`.  Peak resident memory (`ru_maxrss`, interpreter and libraries included) of
-`ccsds replay FILE --mission FILE --json` on files of {FILE_OCTETS / 1e9:.0f} GB: CADUs back to back; the same, a CADU per
-UDP datagram in a pcapng capture; noise in which hardly a marker is found.  The goal is under {LIMIT_MB} MB."""
+`ccsds replay FILE --mission FILE --json` on files of {FILE_OCTETS / 1e9:.0f} GB: CADUs back to back; the same, a CADU
+per UDP datagram in a pcapng capture; noise in which hardly a marker is found.  The goal is under {LIMIT_MB} MB."""
 MISSION = f"""
 name = "benchmark"
 [physical_channel]
@@ -55,10 +55,14 @@ def repeated(path: Path, head: bytes, part: bytes) -> int:
 
 def datagrams(cadus: bytes) -> tuple[bytes, bytes]:
     """Head and packet blocks of a pcapng capture, a CADU per UDP datagram."""
-    head = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28) + struct.pack("<IIHHII", 1, 20, 1, 0, 0, 20)
+    head = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28) + struct.pack(
+        "<IIHHII", 1, 20, 1, 0, 0, 20
+    )
     size = streams.CADU_OCTETS
     ethernet = bytes(12) + b"\x08\x00"
-    internet = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28 + size, 0, 0, 64, 17, 0, bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2)))
+    internet = struct.pack(
+        ">BBHHHBBH4s4s", 0x45, 0, 28 + size, 0, 0, 64, 17, 0, bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
+    )
     front = ethernet + internet + struct.pack(">HHHH", 5000, 5000, 8 + size, 0)
     octets = len(front) + size
     padding = -octets % 4
