@@ -37,8 +37,8 @@ def configuration(frame_type: str) -> str:
 def recoded(octets: bytes, clean: bytes) -> bytes:
     """The same frames with the same damage, coded by cadu_generator.
 
-    Its Reed-Solomon code is another one than that of CCSDS 131.0-B (it takes 11 for the root alpha^11, which is 173), so
-    that it can decode neither our codeblocks nor anybody's, only its own.
+    Its Reed-Solomon code is another one than that of CCSDS 131.0-B (it takes 11 for the root alpha^11, which is 173),
+    so that it can decode neither our codeblocks nor anybody's, only its own.
     """
     import numpy as np
     from cadu_generator.algorithms import rs_interleave_and_encode
