@@ -1,4 +1,4 @@
-"""Streams of CADUs for the benchmarks of the receiving chain, made in bulk by numpy and the kernels of the sending side."""
+"""Streams of CADUs for the benchmarks of the receiving chain, made in bulk by numpy and the kernels."""
 
 from __future__ import annotations
 

@@ -19,19 +19,22 @@ UNIT = "MB/s"
 TOTAL, PEER_TOTAL, OCTET_TOTAL = 64 << 20, 1 << 20, 1 << 18
 PIECE = 1 << 20
 PEER_PYTHON = "3.13"
+DAMAGED = "AOS, 2 symbol errors per codeword in 10 % of frames"
 TITLE = "CADUs to packets"
-INCLUDED = f"""`benchmarks/receiving_chain.py`.  `Receiver.feed` in pieces of {PIECE >> 20} MiB (of another size where the
-case says so), each batch dropped when the next one is there.  Included: the Python calls, marker search, derandomiser,
-Reed-Solomon check or correction, frame headers, accounts, extraction, all columns of frames and packets, and a copy of
-every frame and every packet.  MB/s (10^6) are of the octets as they come, markers and check symbols included.
+INCLUDED = f"""`benchmarks/receiving_chain.py`.  `Receiver.feed` in pieces of {PIECE >> 20} MiB (of another size where
+the case says so), each batch dropped when the next one is there.  Included: the Python calls, marker search,
+derandomiser, Reed-Solomon check or correction, frame headers, accounts, extraction, all columns of frames and packets,
+and a copy of every frame and every packet.  MB/s (10^6) are of the octets as they come, markers and check symbols
+included.
 
-- {TOTAL >> 20} MiB of CADUs from memory (more than any cache): AOS frames of {streams.FRAME_OCTETS} octets full of space
-  packets of 64 to 1024 octets, Reed-Solomon E=16 I=5, short randomizer, markers; TM: the same frames with a frame error
-  control field and no code.  "digest": SHA-256 of all packets too.
+- {TOTAL >> 20} MiB of CADUs from memory (more than any cache): AOS frames of {streams.FRAME_OCTETS} octets full of
+  space packets of 64 to 1024 octets, Reed-Solomon E=16 I=5, short randomizer, markers; TM: the same frames with a frame
+  error control field and no code.  "digest": SHA-256 of all packets too.
 - Peers get the first {PEER_TOTAL >> 20} MiB, because they are bound by computing.  cadu_generator: `CaduDecoder`, to
-  packets; told of one virtual channel, because it tries to decode each frame for every one it knows.  libfec (built by
-  hand; Debian's package `libfec-dev`): `decode_rs_ccsds` alone, on codewords that are derandomised and cut beforehand,
-  so that this is an upper bound of what a chain around it can do.
+  packets; told of one virtual channel, because it tries to decode each frame for every one it knows.  Its Reed-Solomon
+  code is not that of the standard (it takes 11 for the root alpha^11), so it gets the same frames and the same damage
+  in a coding of its own.  libfec (built by hand; Debian's package `libfec-dev`): `decode_rs_ccsds` alone, on codewords
+  that are derandomised and cut beforehand: an upper bound of what a chain around it can do.
 - Each note: Gbit/s, thousands of frames and of packets per second, MB/s by the other clock (wall or processor)."""
 
 
@@ -44,6 +47,7 @@ class Case:
     channel: PhysicalChannel
     piece: int = PIECE
     digest: bool = False
+    clean: bytes | None = None  # before any damage, where there is some
 
     def receive(self) -> Receiver:
         """The whole stream through a new receiver; batches are dropped."""
@@ -67,7 +71,7 @@ def cases() -> list[Case]:
     uncoded = streams.with_markers(streams.tm_frames(TOTAL // streams.TM_CADU_OCTETS))
     return [
         Case("AOS", clean, aos),
-        Case("AOS, 2 symbol errors per codeword in 10 % of frames", damaged, aos),
+        Case(DAMAGED, damaged, aos, clean=clean),
         Case("AOS, at a bit offset of 3", streams.shifted(clean, 3), aos),
         Case("AOS, digest", clean, aos, digest=True),
         Case("AOS, pieces of 64 KiB", clean, aos, piece=1 << 16),
@@ -114,7 +118,9 @@ def peers(case: Case, row: harness.Row) -> list[harness.Row]:
     """The row of the case, with each peer's figure."""
     cadu = len(streams.MARKER) + (streams.BLOCK_OCTETS if case.channel.reed_solomon else streams.FRAME_OCTETS)
     path = harness.cache() / "cadus.bin"
-    path.write_bytes(case.octets[: PEER_TOTAL // cadu * cadu])
+    taken = PEER_TOTAL // cadu * cadu
+    path.write_bytes(case.octets[:taken])
+    path.with_suffix(".clean").write_bytes((case.clean or case.octets)[:taken])
     script = Path(__file__).with_name("peers_receiving_chain.py")
     found = []
     for peer in ("cadu_generator", "libfec"):
@@ -128,6 +134,7 @@ def peers(case: Case, row: harness.Row) -> list[harness.Row]:
             note = f"{note}; not measured: {error}"
         found.append(harness.Row(row.case, UNIT, row.ours, peer, rate, note))
     path.unlink()
+    path.with_suffix(".clean").unlink()
     return found or [row]
 
 
@@ -145,7 +152,7 @@ def measured(peer: str, script: Path, path: Path, case: Case) -> dict[str, float
 
 def build(arguments: argparse.Namespace) -> harness.Report:
     report = harness.Report(TITLE, INCLUDED)
-    with_peers = ("AOS", "AOS, 2 symbol errors per codeword in 10 % of frames", "TM without a code")
+    with_peers = ("AOS", DAMAGED, "TM without a code")
     for case in cases():
         row = ours(case)
         report.rows += peers(case, row) if case.name in with_peers and not arguments.no_peers else [row]

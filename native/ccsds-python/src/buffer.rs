@@ -5,6 +5,7 @@
 
 use std::ffi::{c_int, c_void};
 
+use ccsds_link::recycle;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
@@ -37,6 +38,12 @@ impl Octets {
             )
         };
         if status == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
+    }
+}
+
+impl Drop for Octets {
+    fn drop(&mut self) {
+        recycle::give(std::mem::take(&mut self.0));
     }
 }
 

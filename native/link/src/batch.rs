@@ -1,5 +1,7 @@
 //! What one `feed` gives: columns that own their memory.
 
+use crate::recycle;
+
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -193,14 +195,16 @@ impl Batch {
     /// Make room for what `octets` octets in blocks of `block_octets` can give at most, idle packets aside, so that
     /// the memory does not grow while it is filled.
     pub(crate) fn reserve(&mut self, octets: usize, block_octets: usize) {
-        self.frame_octets.reserve(octets + block_octets);
-        self.packet_octets.reserve(octets);
+        if self.frame_octets.is_empty() && self.packet_octets.is_empty() {
+            self.frame_octets = recycle::take(octets + block_octets);
+            self.packet_octets = recycle::take(octets);
+        }
     }
 
     /// Give back room that was not used.
     pub(crate) fn trimmed(mut self) -> Self {
         for octets in [&mut self.frame_octets, &mut self.packet_octets] {
-            if octets.len() < octets.capacity() / 2 {
+            if octets.len() < octets.capacity() / 4 {
                 octets.shrink_to_fit();
             }
         }

@@ -11,5 +11,6 @@ pub mod extraction;
 pub mod header;
 pub mod packet_stream;
 pub mod parameters;
+pub mod recycle;
 mod scan;
 pub mod synchronizer;
