@@ -18,7 +18,8 @@ __all__ = ["packet_table"]
 def packet_table(packets: PacketBatch) -> pyarrow.Table:
     """A row per packet: a column per header field and extra column, and `octets`, the whole packet.
 
-    Header fields of what is no space packet, or lacks part of its header, are null, `reception_time_ns` where it is unknown (-1), too.
+    Header fields are null where there is no space packet or not all of its header, `reception_time_ns` where it is
+    unknown (-1).
     """
     import pyarrow as pa
 
