@@ -18,11 +18,12 @@ __all__ = ["packet_table"]
 def packet_table(packets: PacketBatch) -> pyarrow.Table:
     """A row per packet: a column per header field and extra column, and `octets`, the whole packet.
 
-    Header fields of what is no space packet are null, `reception_time_ns` where it is unknown (-1), too.
+    Header fields are null where there is no space packet or not all of its header, `reception_time_ns` where it is
+    unknown (-1).
     """
     import pyarrow as pa
 
-    version = packets["packet_version_number"]
+    without_header = (packets["packet_version_number"] != 0) | (packets.lengths < PRIMARY_HEADER.octets)
     arrays: dict[str, Any] = {}
     for name in packets.names:
         column = packets[name]
@@ -31,7 +32,7 @@ def packet_table(packets: PacketBatch) -> pyarrow.Table:
         elif name == "complete":
             arrays[name] = pa.array(column.astype(bool))
         elif name in PRIMARY_HEADER.names and name != "packet_version_number":
-            arrays[name] = pa.array(column, mask=version != 0)
+            arrays[name] = pa.array(column, mask=without_header)
         else:
             arrays[name] = pa.array(column)
     offsets = np.zeros(len(packets) + 1, dtype=np.int64)

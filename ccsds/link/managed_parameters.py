@@ -125,9 +125,10 @@ class PhysicalChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fie
     frame_error_control: an FECF ends the frame.
     checked_before: frames with errors were removed before they were recorded.
     header_error_control, insert_zone_octets: of AOS frames.
-    standard_issue: of AOS frames, which must say it: the issue of 732.0-B that the spacecraft follows.  Issue 5 has a
+    standard_issue: of AOS frames, the issue of 732.0-B that the spacecraft follows; left out, 5.  Issue 5 has a
         spacecraft identifier of ten bits and a first header pointer of sixteen, up to issue 4 they have eight and
-        eleven.
+        eleven.  The two special pointers of eleven bits are understood under issue 5 too, in zones that they cannot
+        point into.
     late_frame_window: AOS, a frame overtaken by at most that many others is late; further back is a reset.
     master_channels: the spacecraft on the link; none listed: any is taken.
     """
@@ -156,8 +157,6 @@ class PhysicalChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError(f"frame_octets is not a multiple of deinterleaving_depth {self.deinterleaving_depth}")
         if self.frame_type == "TM":
             self._check_tm()
-        elif self.standard_issue is None:
-            raise ValueError("standard_issue is missing: 5, or 4 and earlier, as the spacecraft follows 732.0-B")
         self._check_channels()
 
     def _check_tm(self) -> None:

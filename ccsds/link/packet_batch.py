@@ -39,8 +39,9 @@ class PacketBatch:
                 the start of the file or stream.
 
     `batch["application_process_id"]` is a column, by the name of a primary header field or of an extra column.  Header
-    columns are zero, but for packet_version_number, where the packet is no space packet.  `batch[3]` is a packet
-    object; `batch[2:9]`, `batch[mask]` and `batch[indices]` are batches over the same octets.
+    columns are zero, but for packet_version_number, where the packet is no space packet, or an incomplete one without
+    all of its header.  `batch[3]` is a packet object; `batch[2:9]`, `batch[mask]` and `batch[indices]` are batches over
+    the same octets.
     """
 
     __slots__ = ("_columns", "ends", "octets", "refusal", "starts", "trailing_octets")
@@ -152,10 +153,24 @@ class PacketBatch:
         if name not in self._columns:
             if name not in PRIMARY_HEADER.names:
                 raise KeyError(f"no column {name!r}; there are {', '.join(self.names)}")
-            cut = as_arrays(_native.packet_columns(self.octets, np.ascontiguousarray(self.starts)))
-            for field, column in zip(PRIMARY_HEADER.names, cut, strict=True):
+            for field, column in zip(PRIMARY_HEADER.names, self._header_columns(), strict=True):
                 self._columns.setdefault(field, column)
         return self._columns[name]
+
+    def _header_columns(self) -> list[NDArray[Any]]:
+        """The fields of the headers; of an incomplete packet that is shorter than its header only the version."""
+        whole = self.lengths >= np.uint64(PRIMARY_HEADER.octets)
+        cut = as_arrays(_native.packet_columns(self.octets, np.ascontiguousarray(self.starts[whole])))
+        if whole.all():
+            return list(cut)
+        columns = [np.zeros(len(self), dtype=column.dtype) for column in cut]
+        for column, part in zip(columns, cut, strict=True):
+            column[whole] = part
+        octets: NDArray[np.uint8] = np.frombuffer(memoryview(self.octets), dtype=np.uint8)
+        columns[0][~whole] = octets[self.starts[~whole]] >> 5
+        for column in columns:
+            column.flags.writeable = False
+        return columns
 
     def packet_octets(self, index: int) -> memoryview:
         """The octets of one packet, header included, without a copy."""

@@ -117,12 +117,10 @@ class Receiver:
         Of a channel without markers, a record is one frame (or codeblock); one of a wrong length is counted.  Of a
         channel with markers, and of packets, records are pieces of the stream.
 
-        Args: offsets: record i is octets[offsets[i]:offsets[i + 1]].  reception_times_ns: -1 where unknown.
+        Args:   offsets: record i is octets[offsets[i]:offsets[i + 1]].  reception_times_ns: -1 where unknown.
+        Raises: ValueError: offsets fall, leave the octets, or are not one more than the times.
         """
         self._require_open()
-        if isinstance(self._chain, _native.PacketStream):
-            time_ns = int(reception_times_ns[0]) if len(reception_times_ns) else None
-            return self.feed(memoryview(octets)[int(offsets[0]) : int(offsets[-1])], reception_time_ns=time_ns)
         return self._batch(self._chain.feed_records(octets, offsets, reception_times_ns))
 
     def finish(self) -> Batch:

@@ -172,11 +172,7 @@ class PacketExtractor:
         counters.zones += 1
         out: list[ExtractedPacket] = []
         if gap_before:
-            self._gap_pending = True
-            self._aligned = False
-            if self._progress is not None:
-                counters.dropped_gap += 1
-                out += self._drop()
+            out += self.note_gap()
         if only_idle or first_header_pointer == self._only_idle_data:
             counters.only_idle_data_zones += 1
         elif first_header_pointer == self._no_packet_start:
@@ -197,6 +193,18 @@ class PacketExtractor:
                 counters.dropped_pointer_invalid += 1
                 out += self._drop()
         return out
+
+    def note_gap(self) -> list[ExtractedPacket]:
+        """Frames are missing here: the packet in progress is dropped (and delivered, if incomplete ones are).
+
+        For frames that have no packet zone of their own, as those of a TM channel with VCA data now and then.
+        """
+        self._gap_pending = True
+        self._aligned = False
+        if self._progress is None:
+            return []
+        self.counters.dropped_gap += 1
+        return list(self._drop())
 
     def finish(self) -> list[ExtractedPacket]:
         """The end of the stream: a packet in progress is dropped (and delivered, if incomplete ones are)."""

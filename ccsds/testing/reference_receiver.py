@@ -238,7 +238,7 @@ def _take(
     channel.zones.update(zone)
     account.only_idle_data_frames += only_idle
     if account.virtual_channel_id in parameters.data_without_packets or not has_packets:
-        return []
+        return channel.extractor.note_gap() if lost else []
     return channel.extractor.extract(zone, pointer, only_idle=only_idle, gap_before=lost != 0)
 
 

@@ -232,20 +232,12 @@ impl ReceivingChain {
         offsets: PyBuffer<u64>,
         reception_times_ns: PyBuffer<i64>,
     ) -> PyResult<Tables> {
-        let offsets = offsets.to_vec(py)?;
-        let times = reception_times_ns.to_vec(py)?;
         let octets = octets.octets();
-        let whole = offsets.windows(2).all(|pair| pair[0] <= pair[1])
-            && offsets.last().is_none_or(|end| *end <= octets.len() as u64);
-        if !whole || offsets.len() != times.len() + 1 {
-            return Err(refuse("offsets must rise, lie inside the octets, and be one more than the times"));
-        }
+        let records = Records::new(py, octets, &offsets, &reception_times_ns)?;
         let chain = &mut self.0;
         Ok(tables(py.detach(|| {
             chain.reserve(octets.len());
-            for (pair, time) in offsets.windows(2).zip(times) {
-                chain.feed_record(&octets[pair[0] as usize..pair[1] as usize], time);
-            }
+            records.each(|record, time| chain.feed_record(record, time));
             chain.take_batch()
         })))
     }
@@ -379,6 +371,22 @@ impl PacketStream {
         tables(py.detach(|| stream.feed(octets, reception_time_ns)))
     }
 
+    fn feed_records(
+        &mut self,
+        py: Python<'_>,
+        octets: Input<'_>,
+        offsets: PyBuffer<u64>,
+        reception_times_ns: PyBuffer<i64>,
+    ) -> PyResult<Tables> {
+        let octets = octets.octets();
+        let records = Records::new(py, octets, &offsets, &reception_times_ns)?;
+        let stream = &mut self.0;
+        Ok(tables(py.detach(|| {
+            records.each(|record, time| stream.feed_record(record, time));
+            stream.take_batch()
+        })))
+    }
+
     fn finish(&mut self) -> Tables {
         tables(self.0.finish())
     }
@@ -435,4 +443,29 @@ pub(crate) fn header_tables() -> Vec<(&'static str, Vec<(u32, u32)>)> {
 #[pyfunction]
 pub(crate) fn frame_names() -> (Vec<&'static str>, Vec<&'static str>) {
     (batch::STATUS_NAMES.to_vec(), batch::QUALITY_NAMES.to_vec())
+}
+
+/// Records in one buffer, each with its reception time; checked.
+struct Records<'a> {
+    octets: &'a [u8],
+    offsets: Vec<u64>,
+    times_ns: Vec<i64>,
+}
+
+impl<'a> Records<'a> {
+    fn new(py: Python<'_>, octets: &'a [u8], offsets: &PyBuffer<u64>, times_ns: &PyBuffer<i64>) -> PyResult<Self> {
+        let (offsets, times_ns) = (offsets.to_vec(py)?, times_ns.to_vec(py)?);
+        let whole = offsets.windows(2).all(|pair| pair[0] <= pair[1])
+            && offsets.last().is_none_or(|end| *end <= octets.len() as u64);
+        if !whole || offsets.len() != times_ns.len() + 1 {
+            return Err(refuse("offsets must rise, lie inside the octets, and be one more than the times"));
+        }
+        Ok(Self { octets, offsets, times_ns })
+    }
+
+    fn each(&self, mut take: impl FnMut(&[u8], i64)) {
+        for (pair, time_ns) in self.offsets.windows(2).zip(&self.times_ns) {
+            take(&self.octets[pair[0] as usize..pair[1] as usize], *time_ns);
+        }
+    }
 }

@@ -78,7 +78,10 @@ struct Frame {
 struct Zone {
     start: usize,
     end: usize,
+    /// As it stands in the frame.
     pointer: u16,
+    /// Where the first packet starts; none: no packet starts here.
+    packet_start: Option<u16>,
     packets: bool,
     only_idle_data: bool,
     operational_control_field: bool,
@@ -485,8 +488,8 @@ impl Channel {
             let octets = &frame[zone.start..zone.end];
             let Self { parameters, extractor, account, .. } = self;
             match step {
-                Step::Late => extractor.late_zone(octets, zone.pointer, origin, parameters, account, give),
-                _ => extractor.zone(octets, zone.pointer, origin, parameters, account, give),
+                Step::Late => extractor.late_zone(octets, zone.packet_start, origin, parameters, account, give),
+                _ => extractor.zone(octets, zone.packet_start, origin, parameters, account, give),
             }
         }
     }
@@ -620,13 +623,14 @@ fn read_tm_zone(frame: &[u8], end: usize, parameters: &VirtualChannel) -> Option
         let said = usize::from(frame[start] & 0x3F) + 1;
         start += parameters.secondary_header_octets.unwrap_or(said);
     }
-    let pointer = header::widen(cut(word, tm::FIRST_HEADER_POINTER) as u16);
+    let pointer = cut(word, tm::FIRST_HEADER_POINTER) as u16;
     let synchronous = cut(word, tm::SYNCHRONIZATION_FLAG) == 0;
     let operational_control_field = cut(word, tm::OPERATIONAL_CONTROL_FIELD_FLAG) == 1;
     (start + if operational_control_field { 4 } else { 0 } < end).then_some(Zone {
         start,
         end,
         pointer,
+        packet_start: (pointer != header::NO_PACKET_START).then_some(pointer),
         packets: synchronous && parameters.service == Service::Packets,
         only_idle_data: synchronous && pointer == header::ONLY_IDLE_DATA,
         operational_control_field,
@@ -646,6 +650,7 @@ fn read_aos_zone(
         start: header_octets,
         end,
         pointer: 0,
+        packet_start: None,
         packets: parameters.service == Service::Packets && !idle_channel,
         only_idle_data: idle_channel,
         operational_control_field: parameters.operational_control_field,
@@ -657,8 +662,12 @@ fn read_aos_zone(
     match parameters.service {
         Service::Packets => {
             zone.start += 2;
-            zone.pointer = if physical.issue_5 { pdu_header } else { header::widen(pdu_header) };
-            zone.only_idle_data |= zone.pointer == header::ONLY_IDLE_DATA;
+            let wide = physical.issue_5;
+            zone.pointer = if wide { pdu_header } else { pdu_header & 0x7FF };
+            let reached = end - zone.start - if zone.operational_control_field { 4 } else { 0 };
+            let (packet_start, only_idle_data) = first_packet(zone.pointer, wide, reached);
+            zone.packet_start = packet_start;
+            zone.only_idle_data |= only_idle_data;
         }
         Service::Bitstream => {
             zone.start += 2;
@@ -669,4 +678,15 @@ fn read_aos_zone(
         Service::Access => {}
     }
     Some(zone)
+}
+
+/// Where the first packet of an M_PDU starts, and whether there is only idle data.  Issue 5 of 732.0-B made the pointer
+/// sixteen bits wide.  The two special values of eleven bits point behind any zone of their time, so a sender that
+/// kept to the older issue is understood as well, where the zone is no longer than they point.
+fn first_packet(pointer: u16, wide: bool, zone_octets: usize) -> (Option<u16>, bool) {
+    let narrow = !wide || zone_octets <= usize::from(header::ONLY_IDLE_DATA);
+    let is = |value: u16, wide_value: u16| (narrow && pointer == value) || (wide && pointer == wide_value);
+    let no_start = is(header::NO_PACKET_START, header::WIDE_NO_PACKET_START);
+    let only_idle_data = is(header::ONLY_IDLE_DATA, header::WIDE_ONLY_IDLE_DATA);
+    ((!no_start).then_some(pointer), only_idle_data)
 }

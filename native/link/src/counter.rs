@@ -40,15 +40,15 @@ impl FrameCounter {
         let ahead = count.wrapping_sub(last).wrapping_sub(1) & mask;
         let back = last.wrapping_sub(count) & mask;
         if bits > 8 && ahead > mask / 2 {
-            return self.step_back(count, back, late_window);
+            return self.step_back(count, back, late_window, mask);
         }
         self.late_run = 0;
         self.last = Some(count);
         if ahead == 0 { Step::InSequence } else { Step::Gap(ahead) }
     }
 
-    fn step_back(&mut self, count: u32, back: u32, late_window: u32) -> Step {
-        let follows = self.late_run > 0 && count == self.late_last.wrapping_add(1);
+    fn step_back(&mut self, count: u32, back: u32, late_window: u32, mask: u32) -> Step {
+        let follows = self.late_run > 0 && count & mask == self.late_last.wrapping_add(1) & mask;
         self.late_run = if follows { self.late_run + 1 } else { 1 };
         self.late_last = count;
         if back <= late_window && self.late_run < LATE_RUN {

@@ -2,7 +2,6 @@
 //! Source: CCSDS 132.0-B-3 §4.3.2 and 732.0-B-5 §4.3.2 (packet extraction functions).
 
 use crate::account::Account;
-use crate::header::NO_PACKET_START;
 use crate::parameters::VirtualChannel;
 
 /// Where a packet or frame comes from.
@@ -76,21 +75,21 @@ impl Extractor {
         self.in_step = false;
     }
 
-    /// The zone of the next frame.
+    /// The zone of the next frame; no pointer: no packet starts in it.
     pub fn zone(
         &mut self,
         zone: &[u8],
-        pointer: u16,
+        pointer: Option<u16>,
         origin: Origin,
         parameters: &VirtualChannel,
         account: &mut Account,
         give: &mut impl FnMut(Packet<'_>),
     ) {
-        if pointer == NO_PACKET_START {
+        let Some(pointer) = pointer else {
             account.frames_without_packet_start += 1;
             self.continue_packet(zone, origin, parameters, account, give);
             return;
-        }
+        };
         let start = usize::from(pointer);
         if start >= zone.len() {
             account.pointers_invalid += 1;
@@ -110,15 +109,15 @@ impl Extractor {
     pub fn late_zone(
         &mut self,
         zone: &[u8],
-        pointer: u16,
+        pointer: Option<u16>,
         origin: Origin,
         parameters: &VirtualChannel,
         account: &mut Account,
         give: &mut impl FnMut(Packet<'_>),
     ) {
         let mut alone = Extractor::default();
-        if usize::from(pointer) < zone.len() {
-            alone.read(zone, usize::from(pointer), origin, parameters, account, give);
+        if let Some(start) = pointer.map(usize::from).filter(|start| *start < zone.len()) {
+            alone.read(zone, start, origin, parameters, account, give);
             alone.gap(0, parameters, account, give);
         }
     }
@@ -139,19 +138,14 @@ impl Extractor {
         self.append(zone, origin, parameters);
         match length(&self.partial, parameters) {
             Length::Open => {}
-            Length::Known(octets) if octets > parameters.maximum_packet_octets => {
-                account.oversize_packets += 1;
-                self.drop_partial(parameters, account, give);
-                self.in_step = false;
-            }
+            Length::Known(octets) if octets > parameters.maximum_packet_octets => self.disbelieve(true, account),
             Length::Known(octets) if self.partial.len() < octets => {}
             Length::Known(octets) if self.partial.len() == octets => self.complete(give, account),
-            Length::Known(_) => self.mismatch(parameters, account, give),
-            Length::UnknownVersion | Length::Invalid => {
-                account.invalid_packets += 1;
-                self.drop_partial(parameters, account, give);
-                self.in_step = false;
+            Length::Known(octets) => {
+                self.partial.truncate(octets);
+                self.mismatch(parameters, account, give);
             }
+            Length::UnknownVersion | Length::Invalid => self.disbelieve(false, account),
         }
     }
 
@@ -168,11 +162,16 @@ impl Extractor {
             self.append(head, origin, parameters);
         }
         match length(&self.partial, parameters) {
-            Length::Known(octets) if octets == self.partial.len() && octets <= parameters.maximum_packet_octets => {
+            Length::Known(octets) if octets > parameters.maximum_packet_octets => self.disbelieve(true, account),
+            Length::UnknownVersion | Length::Invalid => self.disbelieve(false, account),
+            Length::Known(octets) if octets == self.partial.len() => {
                 account.pointer_matches += 1;
                 self.complete(give, account);
             }
-            _ => {
+            other => {
+                if let Length::Known(octets) = other {
+                    self.partial.truncate(octets);
+                }
                 account.pointer_mismatches += 1;
                 self.mismatch(parameters, account, give);
             }
@@ -283,6 +282,16 @@ impl Extractor {
             account.packets_dropped_by_mismatch += 1;
             self.drop_partial(parameters, account, give);
         }
+        self.in_step = false;
+    }
+
+    /// What was taken for a packet in progress is none, now that its header is whole; it is not delivered, just as
+    /// where the whole header lies in one frame.
+    fn disbelieve(&mut self, oversize: bool, account: &mut Account) {
+        account.oversize_packets += u64::from(oversize);
+        account.invalid_packets += u64::from(!oversize);
+        account.dropped_octets += self.partial.len() as u64;
+        self.partial.clear();
         self.in_step = false;
     }
 

@@ -133,21 +133,14 @@ pub mod space_packet {
 
 /// Octets of each of the primary headers above.
 pub const PRIMARY_HEADER_OCTETS: usize = 6;
-/// First header pointer: no packet starts in this frame (132.0-B-3 §4.1.2.7.6.4, 732.0-B-5 §4.1.4.2.2).
-pub const NO_PACKET_START: u16 = 0xFFFF;
-/// First header pointer: only idle data (132.0-B-3 §4.1.2.7.6.5, 732.0-B-5 §4.1.4.2.2).
-pub const ONLY_IDLE_DATA: u16 = 0xFFFE;
-
-/// A pointer of eleven bits (TM, and AOS up to issue 4) as one of sixteen: the two special values are all ones,
-/// and all ones minus one, of the width that the pointer has.
-pub const fn widen(pointer: u16) -> u16 {
-    match pointer & 0x7FF {
-        0x7FF => NO_PACKET_START,
-        0x7FE => ONLY_IDLE_DATA,
-        place => place,
-    }
-}
-
+/// First header pointer of eleven bits: no packet starts in this frame (132.0-B-3 §4.1.2.7.6.4, 732.0-B-4 §4.1.4.2.3).
+pub const NO_PACKET_START: u16 = 0x7FF;
+/// First header pointer of eleven bits: only idle data (132.0-B-3 §4.1.2.7.6.5, 732.0-B-4 §4.1.4.2.3).
+pub const ONLY_IDLE_DATA: u16 = 0x7FE;
+/// First header pointer of sixteen bits: no packet starts in this frame (732.0-B-5 §4.1.4.2.2.4).
+pub const WIDE_NO_PACKET_START: u16 = 0xFFFF;
+/// First header pointer of sixteen bits: only idle data (732.0-B-5 §4.1.4.2.2.5).
+pub const WIDE_ONLY_IDLE_DATA: u16 = 0xFFFE;
 /// AOS virtual channel of only-idle-data frames (732.0-B-5 §4.1.2.3).
 pub const AOS_IDLE_VIRTUAL_CHANNEL: u8 = 63;
 /// Space packets of this application process are idle (133.0-B-2 §4.1.3.3.4.4).

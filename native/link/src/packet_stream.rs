@@ -33,6 +33,12 @@ impl PacketStream {
 
     /// Take in octets received at `time_ns` (-1: unknown).  Behind a place where no packet starts nothing is read.
     pub fn feed(&mut self, octets: &[u8], time_ns: i64) -> Batch {
+        self.feed_record(octets, time_ns);
+        self.take_batch()
+    }
+
+    /// Take in a piece of the stream; the packets wait for `take_batch`.
+    pub fn feed_record(&mut self, octets: &[u8], time_ns: i64) {
         self.octets_in += octets.len() as u64;
         if !self.stopped {
             let Self { parameters, deliver_idle_packets, extractor, account, batch, .. } = self;
@@ -42,6 +48,10 @@ impl PacketStream {
             };
             self.stopped = !extractor.stream(octets, origin, parameters, account, &mut give);
         }
+    }
+
+    /// What `feed_record` has gathered.
+    pub fn take_batch(&mut self) -> Batch {
         std::mem::take(&mut self.batch)
     }
 

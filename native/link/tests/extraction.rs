@@ -26,6 +26,11 @@ struct Rig {
     given: Vec<(Vec<u8>, bool, Origin)>,
 }
 
+/// What a first header pointer of eleven bits says.
+fn packet_start(pointer: u16) -> Option<u16> {
+    (pointer != NO_PACKET_START).then_some(pointer)
+}
+
 impl Rig {
     fn keep(given: &mut Vec<(Vec<u8>, bool, Origin)>, packet: &Packet<'_>) {
         given.push((packet.octets.to_vec(), packet.complete, packet.origin));
@@ -35,14 +40,17 @@ impl Rig {
         let origin = Origin { frame_index: self.frames, corrected_symbols: 1, ..Origin::default() };
         self.frames += 1;
         let Self { extractor, parameters, account, given, .. } = self;
-        extractor.zone(zone, pointer, origin, parameters, account, &mut |packet| Self::keep(given, &packet));
+        extractor
+            .zone(zone, packet_start(pointer), origin, parameters, account, &mut |packet| Self::keep(given, &packet));
         self
     }
 
     fn late(&mut self, zone: &[u8], pointer: u16) -> &mut Self {
         let origin = Origin { frame_index: self.frames, ..Origin::default() };
         let Self { extractor, parameters, account, given, .. } = self;
-        extractor.late_zone(zone, pointer, origin, parameters, account, &mut |packet| Self::keep(given, &packet));
+        extractor.late_zone(zone, packet_start(pointer), origin, parameters, account, &mut |packet| {
+            Self::keep(given, &packet)
+        });
         self
     }
 
@@ -214,12 +222,17 @@ fn a_late_frame_gives_its_whole_packets_and_disturbs_nothing() {
 
 #[test]
 fn sequence_counts_are_judged_per_application_process() {
-    let stream: Vec<u8> =
-        [(1, 0x3FFF), (2, 7), (1, 0), (2, 10), (1, 1)].iter().flat_map(|(id, count)| space_packet(*id, *count, 8)).collect();
+    let stream: Vec<u8> = [(1, 0x3FFF), (2, 7), (1, 0), (2, 10), (1, 1)]
+        .iter()
+        .flat_map(|(id, count)| space_packet(*id, *count, 8))
+        .collect();
     let mut rig = Rig::default();
     rig.zone(&stream, 0);
     let rows = rig.account.application_processes.rows();
-    assert_eq!(rows.iter().map(|(id, row)| (*id, row.packets, row.missing_packets)).collect::<Vec<_>>(), [(1, 3, 0), (2, 2, 2)]);
+    assert_eq!(
+        rows.iter().map(|(id, row)| (*id, row.packets, row.missing_packets)).collect::<Vec<_>>(),
+        [(1, 3, 0), (2, 2, 2)]
+    );
 }
 
 fn stream_of(octets: &[u8], size: usize) -> (Vec<u8>, u64, u64, bool) {
