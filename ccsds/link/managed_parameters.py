@@ -52,7 +52,7 @@ class VirtualChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fiel
     virtual_channel_id: Annotated[int, Meta(ge=0, le=63)]
     name: str = ""
     service: Service = "packets"
-    secondary_header_octets: Annotated[int, Meta(ge=1, le=64)] | None = None
+    secondary_header_octets: Annotated[int, Meta(ge=2, le=64)] | None = None
     operational_control_field: bool | None = None
     valid_packet_versions: Annotated[tuple[PacketVersion, ...], Meta(min_length=1)] = (0, 7)
     maximum_packet_octets: Annotated[int, Meta(ge=7, le=1 << 24)] = 65_542

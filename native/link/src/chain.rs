@@ -621,7 +621,11 @@ fn read_tm_zone(frame: &[u8], end: usize, parameters: &VirtualChannel) -> Option
     if cut(word, tm::SECONDARY_HEADER_FLAG) == 1 {
         // 132.0-B-3 §4.1.3.2.3: the length field counts the octets of the secondary header, minus one.
         let said = usize::from(frame[start] & 0x3F) + 1;
-        start += parameters.secondary_header_octets.unwrap_or(said);
+        let octets = parameters.secondary_header_octets.unwrap_or(said);
+        if octets < 2 {
+            return None;
+        }
+        start += octets;
     }
     let pointer = cut(word, tm::FIRST_HEADER_POINTER) as u16;
     let synchronous = cut(word, tm::SYNCHRONIZATION_FLAG) == 0;
