@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ccsds.cli import style
-from ccsds.cli.inputs import CONTAINERS, PROTOCOLS, Piece, Selection, Source, open_source
-from ccsds.cli.mission_name import MissionName
+from ccsds.cli.inputs import Piece, Selection, Source, open_source
 from ccsds.cli.problems import InputProblem, UsageProblem
-from ccsds.cli.replay import CONTENTS, find_profile
+from ccsds.cli.source_options import find_profile, input_options, mission_options
 
 if TYPE_CHECKING:
     from ccsds.link.managed_parameters import PhysicalChannel
@@ -46,17 +45,8 @@ Records = Iterable[tuple[bytes | memoryview, int]]
 )
 @style.argument("source", group="Input", help="capture, CADU, frame, packet or hex file; - for standard input")
 @style.argument("target", group="Output", help="file to write; - for standard output")
-@style.option(
-    "--container", group="Input", type=click.Choice(CONTAINERS), default="auto", help="how the octets are kept"
-)
-@style.option(
-    "--protocol", group="Input", type=click.Choice(PROTOCOLS), default="auto", help="of a capture: payload of"
-)
-@style.option("--port", group="Input", type=click.IntRange(0, 65535), help="of a capture: UDP or TCP port")
-@style.option("--offset", group="Input", type=click.IntRange(0), default=0, help="octets to skip in each payload")
-@style.option("--length", group="Input", type=click.IntRange(1), help="octets to take of each payload")
-@style.option("--mission", group="Mission", type=MissionName(), metavar="SLUG|FILE.toml", help="see: ccsds profiles")
-@style.option("--content", group="Mission", type=click.Choice(CONTENTS), default="auto", help="what the source holds")
+@input_options
+@mission_options
 @style.option(
     "--to", "wanted", group="Output", type=click.Choice(FORMATS), default="auto", help="[by the target's name]"
 )

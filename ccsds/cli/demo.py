@@ -17,7 +17,8 @@ import msgspec
 from ccsds.cli import style
 from ccsds.cli.inputs import open_source
 from ccsds.cli.problems import INTERRUPTED, Problem, UsageProblem
-from ccsds.cli.replay import Replay, find_profile
+from ccsds.cli.replay import Replay
+from ccsds.cli.source_options import find_profile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ccsds.cli import style
-from ccsds.cli.inputs import CONTAINERS, PROTOCOLS, Piece, Selection, Source, open_source
-from ccsds.cli.mission_name import MissionName
-from ccsds.cli.problems import INTERRUPTED, InputProblem, StrictLoss, UsageProblem
+from ccsds.cli.inputs import Piece, Selection, Source, open_source
+from ccsds.cli.problems import INTERRUPTED, InputProblem, StrictLoss
+from ccsds.cli.source_options import find_profile, input_options, mission_options
 
 if TYPE_CHECKING:
     from ccsds.link.account import Account
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-CONTENTS = ("auto", "cadus", "frames", "packets")
 PROGRESS_SECONDS = 0.1
 
 
@@ -37,26 +36,11 @@ PROGRESS_SECONDS = 0.1
     exit_codes=(0, 1, 2, 3, 4, 130),
 )
 @style.argument("recording", group="Input", help="capture, CADU, frame, packet or hex file; - for standard input")
-@style.option(
-    "--container", group="Input", type=click.Choice(CONTAINERS), default="auto", help="how the octets are kept"
-)
-@style.option(
-    "--protocol", group="Input", type=click.Choice(PROTOCOLS), default="auto", help="of a capture: payload of"
-)
-@style.option("--port", group="Input", type=click.IntRange(0, 65535), help="of a capture: UDP or TCP port")
-@style.option("--offset", group="Input", type=click.IntRange(0), default=0, help="octets to skip in each payload")
-@style.option("--length", group="Input", type=click.IntRange(1), help="octets to take of each payload")
+@input_options
 @style.option(
     "--pace", group="Input", default="flat", metavar="flat|original|N", help="of a capture: timing, or N times it"
 )
-@style.option("--mission", group="Mission", type=MissionName(), metavar="SLUG|FILE.toml", help="see: ccsds profiles")
-@style.option(
-    "--content",
-    group="Mission",
-    type=click.Choice(CONTENTS),
-    default="auto",
-    help="what it holds, if not as the profile says",
-)
+@mission_options
 @style.option("--json", "as_json", group="Output", is_flag=True, help="the account as JSON, and only that")
 @style.option("--packets", group="Output", metavar="DIR", help="packets, a file per virtual channel")
 @style.option("--parquet", group="Output", metavar="FILE", help="packets as a table (needs pyarrow)")
@@ -135,32 +119,6 @@ def _damage(account: Account) -> str:
 
 def _idle(account: Account) -> int:
     return sum(int(row["idle_packets"]) for row in account.virtual_channels)
-
-
-def find_profile(mission: str | None, content: str) -> Mission:
-    """The mission, its physical channel as the content that was told.  Raises UsageProblem, ConfigurationError."""
-    import msgspec
-
-    from ccsds.link.managed_parameters import Mission
-    from ccsds.link.missions import load_mission, mission_names
-
-    if mission is None and content == "packets":
-        return Mission(name="packets")
-    if mission is None:
-        known = ", ".join(mission_names())
-        raise UsageProblem(f"--mission is needed: a TOML file, or one of {known}; or --content packets")
-    profile = load_mission(mission)
-    channel = profile.physical_channel
-    if content == "auto":
-        return profile
-    if content == "packets":
-        return msgspec.structs.replace(profile, physical_channel=None)
-    if channel is None:
-        raise UsageProblem(f"--content {content}: the profile {mission} knows packets only")
-    if content == "cadus" and channel.synchronization is None:
-        raise UsageProblem(f"--content cadus: the profile {mission} has no [physical_channel.synchronization]")
-    uncoded = channel.uncoded() if content == "frames" else channel
-    return msgspec.structs.replace(profile, physical_channel=uncoded)
 
 
 class Replay:

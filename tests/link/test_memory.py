@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-
 WARM_UP, ROUNDS = 4, 32
 """Feeds before and after the first look at the peak: each is a mebibyte, or the same octets in small pieces."""
 ALLOWED_OCTETS = 24 << 20
