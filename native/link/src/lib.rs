@@ -14,3 +14,4 @@ pub mod parameters;
 pub mod recycle;
 mod scan;
 pub mod synchronizer;
+mod zone;

@@ -12,7 +12,7 @@
 //!   late is a slip.  A marker that is missing is bridged (flywheel) when one within reach follows in
 //!   step; otherwise the lock is lost and the search resumes behind the last marker seen.
 
-use crate::scan::{Marker, append_bits, find};
+use crate::scan::{Marker, append_bits, find, prefetch};
 
 /// Managed parameters of the synchroniser.
 #[derive(Debug, Clone)]
@@ -88,7 +88,18 @@ pub struct Statistics {
 #[derive(Debug, Clone, Copy)]
 enum State {
     Search { from: u64 },
-    Lock { expected: u64, last_seen: u64, misses: u32, inverted: bool },
+    Locked(Lock),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Lock {
+    /// Where the next marker should be.
+    expected: u64,
+    /// Where the last one was that was seen.
+    last_seen: u64,
+    /// Markers bridged since.
+    misses: u32,
+    inverted: bool,
 }
 
 /// What the stream holds at one place.
@@ -277,7 +288,7 @@ impl Synchronizer {
         let slip = u64::from(self.parameters.maximum_slip_bits);
         match self.state {
             State::Search { from } => from,
-            State::Lock { expected, last_seen, .. } => expected.saturating_sub(slip).min(last_seen + 1),
+            State::Locked(lock) => lock.expected.saturating_sub(slip).min(lock.last_seen + 1),
         }
     }
 
@@ -285,9 +296,7 @@ impl Synchronizer {
         loop {
             let moved = match self.state {
                 State::Search { from } => self.search(view, from, finish, give),
-                State::Lock { expected, last_seen, misses, inverted } => {
-                    self.track(view, expected, last_seen, misses, inverted, finish, give)
-                }
+                State::Locked(lock) => self.track(view, lock, finish, give),
             };
             if !moved {
                 break;
@@ -321,40 +330,37 @@ impl Synchronizer {
         let block =
             Block { bit_position: at, marker_errors: errors, inverted, flywheel: false, unconfirmed: !confirmed };
         self.give(view, block, give);
-        self.state = if confirmed {
-            State::Lock { expected: at + self.period(), last_seen: at, misses: 0, inverted }
-        } else {
-            State::Search { from: at + 1 }
-        };
+        self.state = if confirmed { State::Locked(self.lock_at(at, inverted)) } else { State::Search { from: at + 1 } };
         true
     }
 
+    fn lock_at(&self, at: u64, inverted: bool) -> Lock {
+        Lock { expected: at + self.period(), last_seen: at, misses: 0, inverted }
+    }
+
     /// The next expected marker.  False: nothing to decide with what is here.
-    fn track(
-        &mut self,
-        view: View<'_>,
-        expected: u64,
-        last_seen: u64,
-        misses: u32,
-        polarity: bool,
-        finish: bool,
-        give: &mut impl FnMut(Block, Source<'_>),
-    ) -> bool {
-        let seen = match self.look_near(view, expected) {
+    fn track(&mut self, view: View<'_>, lock: Lock, finish: bool, give: &mut impl FnMut(Block, Source<'_>)) -> bool {
+        let seen = match self.look_near(view, lock.expected) {
             Sight::Unknown if !finish => return false,
             sight => sight,
         };
-        if let Sight::Marker { at, errors, inverted } = seen {
-            if at + self.period() > view.end {
-                return self.stop_tracking(last_seen, finish);
-            }
-            self.statistics.bit_slips += u64::from(at != expected);
-            let block =
-                Block { bit_position: at, marker_errors: errors, inverted, flywheel: false, unconfirmed: false };
-            self.give(view, block, give);
-            self.state = State::Lock { expected: at + self.period(), last_seen: at, misses: 0, inverted };
-            return true;
+        let Sight::Marker { at, errors, inverted } = seen else {
+            return self.bridge(view, lock, finish, give);
+        };
+        if at + self.period() > view.end {
+            return self.stop_tracking(lock.last_seen, finish);
         }
+        self.statistics.bit_slips += u64::from(at != lock.expected);
+        let block = Block { bit_position: at, marker_errors: errors, inverted, flywheel: false, unconfirmed: false };
+        self.give(view, block, give);
+        self.state = State::Locked(self.lock_at(at, inverted));
+        true
+    }
+
+    /// The expected marker is missing: bridge it where one within reach follows in step.
+    fn bridge(&mut self, view: View<'_>, lock: Lock, finish: bool, give: &mut impl FnMut(Block, Source<'_>)) -> bool {
+        let Lock { expected, last_seen, misses, inverted } = lock;
+        let next = expected + self.period();
         if finish && expected + u64::from(self.parameters.marker_bits) > view.end {
             return self.stop_tracking(last_seen, finish);
         }
@@ -364,8 +370,8 @@ impl Synchronizer {
             Sight::Marker { .. } => true,
             Sight::Nothing => false,
             Sight::Unknown if finish => {
-                let next_is_known = expected + self.period() + self.window_bits() <= view.end;
-                !next_is_known && self.find(view, last_seen + 1, expected + self.period()).is_none()
+                let next_is_known = next + self.window_bits() <= view.end;
+                !next_is_known && self.find(view, last_seen + 1, next).is_none()
             }
             Sight::Unknown => return false,
         };
@@ -374,14 +380,12 @@ impl Synchronizer {
             self.state = State::Search { from: last_seen + 1 };
             return true;
         }
-        if expected + self.period() > view.end {
+        if next > view.end {
             return self.stop_tracking(last_seen, finish);
         }
-        let block =
-            Block { bit_position: expected, marker_errors: 0, inverted: polarity, flywheel: true, unconfirmed: false };
+        let block = Block { bit_position: expected, marker_errors: 0, inverted, flywheel: true, unconfirmed: false };
         self.give(view, block, give);
-        self.state =
-            State::Lock { expected: expected + self.period(), last_seen, misses: misses + 1, inverted: polarity };
+        self.state = State::Locked(Lock { expected: next, misses: misses + 1, ..lock });
         true
     }
 
@@ -453,6 +457,8 @@ impl Synchronizer {
         statistics.skipped_bits += block.bit_position.saturating_sub(self.given_to);
         self.given_to = self.given_to.max(block.bit_position + self.period());
         let from = (start - view.base) as usize;
+        // While this block is decoded, the next one comes from memory.
+        prefetch(view.octets, from + self.period() as usize, self.parameters.block_octets);
         give(block, Source { octets: view.octets, from, inverted: block.inverted });
     }
 }

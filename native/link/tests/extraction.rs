@@ -214,12 +214,17 @@ fn a_late_frame_gives_its_whole_packets_and_disturbs_nothing() {
 
 #[test]
 fn sequence_counts_are_judged_per_application_process() {
-    let stream: Vec<u8> =
-        [(1, 0x3FFF), (2, 7), (1, 0), (2, 10), (1, 1)].iter().flat_map(|(id, count)| space_packet(*id, *count, 8)).collect();
+    let stream: Vec<u8> = [(1, 0x3FFF), (2, 7), (1, 0), (2, 10), (1, 1)]
+        .iter()
+        .flat_map(|(id, count)| space_packet(*id, *count, 8))
+        .collect();
     let mut rig = Rig::default();
     rig.zone(&stream, 0);
     let rows = rig.account.application_processes.rows();
-    assert_eq!(rows.iter().map(|(id, row)| (*id, row.packets, row.missing_packets)).collect::<Vec<_>>(), [(1, 3, 0), (2, 2, 2)]);
+    assert_eq!(
+        rows.iter().map(|(id, row)| (*id, row.packets, row.missing_packets)).collect::<Vec<_>>(),
+        [(1, 3, 0), (2, 2, 2)]
+    );
 }
 
 fn stream_of(octets: &[u8], size: usize) -> (Vec<u8>, u64, u64, bool) {

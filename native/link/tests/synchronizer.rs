@@ -44,7 +44,10 @@ impl Bits {
     }
 
     fn octets(&self) -> Vec<u8> {
-        self.0.chunks(8).map(|bits| bits.iter().enumerate().fold(0, |octet, (at, bit)| octet | bit << (7 - at))).collect()
+        self.0
+            .chunks(8)
+            .map(|bits| bits.iter().enumerate().fold(0, |octet, (at, bit)| octet | bit << (7 - at)))
+            .collect()
     }
 }
 
