@@ -11,10 +11,9 @@ use crate::account::Account;
 use crate::batch::{Batch, Status, quality};
 use crate::counter::{FrameCounter, Step};
 use crate::extraction::{Extractor, Origin, Packet};
-use crate::header::{aos, cut, read48, tm};
-use crate::parameters::{FrameType, HeaderErrorControl, PhysicalChannel, VirtualChannel};
+use crate::header::{self, aos, cut, read48, tm};
+use crate::parameters::{FrameType, HeaderErrorControl, PhysicalChannel, Service, VirtualChannel};
 use crate::synchronizer::{self, Source, Synchronizer};
-use crate::zone::{Zone, read_zone};
 
 /// Counts of the physical channel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -75,6 +74,16 @@ struct Frame {
     count: u32,
     count_bits: u32,
     master_count: Option<u32>,
+}
+
+/// A frame's data zone.
+struct Zone {
+    start: usize,
+    end: usize,
+    pointer: u16,
+    packets: bool,
+    only_idle_data: bool,
+    operational_control_field: bool,
 }
 
 /// What is known of a record before it is read.
@@ -400,7 +409,7 @@ impl ReceivingChain {
         let deliver_idle = parameters.deliver_idle_packets;
         let mut give = |packet: Packet<'_>| deliver(batch, key, &packet, deliver_idle);
         let step = channel.count(header, parameters.late_frame_window, row, &mut give);
-        let Some(zone) = read_zone(frame, header.virtual_channel_id, parameters, &channel.parameters) else {
+        let Some(zone) = read_zone(frame, header, parameters, &channel.parameters) else {
             channel.account.invalid_frames += 1;
             let Channel { parameters, extractor, account, .. } = channel;
             extractor.gap(0, parameters, account, &mut give);
@@ -585,4 +594,80 @@ fn read_aos(word: u64, ten_bit_spacecraft_id: bool) -> Frame {
         count_bits: if cycle_used { low_bits + aos::FRAME_COUNT_CYCLE.bits } else { low_bits },
         master_count: None,
     }
+}
+
+/// Where the data zone lies; nothing where the headers contradict the length of the frame.
+fn read_zone(
+    frame: &[u8],
+    header: &Frame,
+    physical: &PhysicalChannel,
+    virtual_channel: &VirtualChannel,
+) -> Option<Zone> {
+    let end = frame.len() - if physical.frame_error_control { 2 } else { 0 };
+    let mut zone = match physical.frame_type {
+        FrameType::Tm => read_tm_zone(frame, end, virtual_channel)?,
+        FrameType::Aos => read_aos_zone(frame, end, header, physical.header_octets(), virtual_channel)?,
+    };
+    if zone.operational_control_field {
+        zone.end -= 4;
+    }
+    (zone.start < zone.end).then_some(zone)
+}
+
+fn read_tm_zone(frame: &[u8], end: usize, parameters: &VirtualChannel) -> Option<Zone> {
+    let word = read48(frame);
+    let mut start = header::PRIMARY_HEADER_OCTETS;
+    if cut(word, tm::SECONDARY_HEADER_FLAG) == 1 {
+        // 132.0-B-3 §4.1.3.2.3: the length field counts the octets of the secondary header, minus one.
+        let said = usize::from(frame[start] & 0x3F) + 1;
+        start += parameters.secondary_header_octets.unwrap_or(said);
+    }
+    let pointer = cut(word, tm::FIRST_HEADER_POINTER) as u16;
+    let synchronous = cut(word, tm::SYNCHRONIZATION_FLAG) == 0;
+    let operational_control_field = cut(word, tm::OPERATIONAL_CONTROL_FIELD_FLAG) == 1;
+    (start + if operational_control_field { 4 } else { 0 } < end).then_some(Zone {
+        start,
+        end,
+        pointer,
+        packets: synchronous && parameters.service == Service::Packets,
+        only_idle_data: synchronous && pointer == header::ONLY_IDLE_DATA,
+        operational_control_field,
+    })
+}
+
+fn read_aos_zone(
+    frame: &[u8],
+    end: usize,
+    header: &Frame,
+    header_octets: usize,
+    parameters: &VirtualChannel,
+) -> Option<Zone> {
+    let idle_channel = header.virtual_channel_id == header::AOS_IDLE_VIRTUAL_CHANNEL;
+    let mut zone = Zone {
+        start: header_octets,
+        end,
+        pointer: 0,
+        packets: parameters.service == Service::Packets && !idle_channel,
+        only_idle_data: idle_channel,
+        operational_control_field: parameters.operational_control_field,
+    };
+    if header_octets + 2 + if zone.operational_control_field { 4 } else { 0 } >= end {
+        return None;
+    }
+    let pdu_header = u16::from_be_bytes([frame[header_octets], frame[header_octets + 1]]);
+    match parameters.service {
+        Service::Packets => {
+            zone.start += 2;
+            zone.pointer = pdu_header & 0x7FF;
+            zone.only_idle_data |= zone.pointer == header::ONLY_IDLE_DATA;
+        }
+        Service::Bitstream => {
+            zone.start += 2;
+            zone.pointer = pdu_header & 0x3FFF;
+            // 732.0-B-5 §4.1.4.3.2: all ones but the last bit says that only idle data is there.
+            zone.only_idle_data |= zone.pointer == 0x3FFE;
+        }
+        Service::Access => {}
+    }
+    Some(zone)
 }

@@ -14,4 +14,3 @@ pub mod parameters;
 pub mod recycle;
 mod scan;
 pub mod synchronizer;
-mod zone;

@@ -5,7 +5,6 @@ use crate::batch::Batch;
 use crate::chain::deliver;
 use crate::extraction::{Extractor, Origin};
 use crate::parameters::VirtualChannel;
-use crate::recycle;
 
 /// A stream of packets, taken in pieces of any size.
 pub struct PacketStream {
@@ -36,7 +35,6 @@ impl PacketStream {
     pub fn feed(&mut self, octets: &[u8], time_ns: i64) -> Batch {
         self.octets_in += octets.len() as u64;
         if !self.stopped {
-            self.batch.packet_octets = recycle::take(octets.len());
             let Self { parameters, deliver_idle_packets, extractor, account, batch, .. } = self;
             let origin = Origin { reception_time_ns: time_ns, ..Origin::default() };
             let mut give = |packet: crate::extraction::Packet<'_>| {
@@ -44,7 +42,7 @@ impl PacketStream {
             };
             self.stopped = !extractor.stream(octets, origin, parameters, account, &mut give);
         }
-        std::mem::take(&mut self.batch).trimmed()
+        std::mem::take(&mut self.batch)
     }
 
     /// The stream ends: the packet in progress stays incomplete.
@@ -53,7 +51,7 @@ impl PacketStream {
         extractor.finish(parameters, account, &mut |packet| {
             deliver(batch, (0, 0, false), &packet, *deliver_idle_packets);
         });
-        std::mem::take(&mut self.batch).trimmed()
+        std::mem::take(&mut self.batch)
     }
 
     /// The account so far.

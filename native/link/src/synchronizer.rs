@@ -73,6 +73,8 @@ pub struct Statistics {
     pub inverted_blocks: u64,
     /// Of these: without a second marker in step.
     pub unconfirmed_blocks: u64,
+    /// Markers without a second one in step, within an unconfirmed block: no block was given for them.
+    pub rejected_markers: u64,
     /// Bit errors in the markers seen.
     pub marker_bit_errors: u64,
     /// Markers that came early or late by a few bits.
@@ -88,16 +90,17 @@ pub struct Statistics {
 #[derive(Debug, Clone, Copy)]
 enum State {
     Search { from: u64 },
-    Locked(Lock),
+    Lock(Lock),
 }
 
+/// Frames follow each other in step.
 #[derive(Debug, Clone, Copy)]
 struct Lock {
     /// Where the next marker should be.
     expected: u64,
-    /// Where the last one was that was seen.
+    /// Where the last one was.
     last_seen: u64,
-    /// Markers bridged since.
+    /// Markers missing since.
     misses: u32,
     inverted: bool,
 }
@@ -132,6 +135,9 @@ pub struct Synchronizer {
     state: State,
     /// First bit behind the last block given.
     given_to: u64,
+    /// First bit behind the last unconfirmed block given: another one that overlaps it is not given, so that a
+    /// stream full of markers does not grow when it is decoded.
+    unconfirmed_to: u64,
     statistics: Statistics,
 }
 
@@ -174,6 +180,7 @@ impl Synchronizer {
             bits: 0,
             state: State::Search { from: 0 },
             given_to: 0,
+            unconfirmed_to: 0,
             statistics: Statistics::default(),
         })
     }
@@ -288,7 +295,7 @@ impl Synchronizer {
         let slip = u64::from(self.parameters.maximum_slip_bits);
         match self.state {
             State::Search { from } => from,
-            State::Locked(lock) => lock.expected.saturating_sub(slip).min(lock.last_seen + 1),
+            State::Lock(Lock { expected, last_seen, .. }) => expected.saturating_sub(slip).min(last_seen + 1),
         }
     }
 
@@ -296,7 +303,7 @@ impl Synchronizer {
         loop {
             let moved = match self.state {
                 State::Search { from } => self.search(view, from, finish, give),
-                State::Locked(lock) => self.track(view, lock, finish, give),
+                State::Lock(lock) => self.track(view, lock, finish, give),
             };
             if !moved {
                 break;
@@ -327,40 +334,43 @@ impl Synchronizer {
             Sight::Unknown if finish => true,
             Sight::Unknown => return false,
         };
+        if !confirmed && at < self.unconfirmed_to {
+            self.statistics.rejected_markers += 1;
+            self.state = State::Search { from: at + 1 };
+            return true;
+        }
         let block =
             Block { bit_position: at, marker_errors: errors, inverted, flywheel: false, unconfirmed: !confirmed };
         self.give(view, block, give);
-        self.state = if confirmed { State::Locked(self.lock_at(at, inverted)) } else { State::Search { from: at + 1 } };
+        if !confirmed {
+            self.unconfirmed_to = at + self.period();
+        }
+        self.state = if confirmed {
+            State::Lock(Lock { expected: at + self.period(), last_seen: at, misses: 0, inverted })
+        } else {
+            State::Search { from: at + 1 }
+        };
         true
-    }
-
-    fn lock_at(&self, at: u64, inverted: bool) -> Lock {
-        Lock { expected: at + self.period(), last_seen: at, misses: 0, inverted }
     }
 
     /// The next expected marker.  False: nothing to decide with what is here.
     fn track(&mut self, view: View<'_>, lock: Lock, finish: bool, give: &mut impl FnMut(Block, Source<'_>)) -> bool {
-        let seen = match self.look_near(view, lock.expected) {
+        let Lock { expected, last_seen, misses, inverted: polarity } = lock;
+        let seen = match self.look_near(view, expected) {
             Sight::Unknown if !finish => return false,
             sight => sight,
         };
-        let Sight::Marker { at, errors, inverted } = seen else {
-            return self.bridge(view, lock, finish, give);
-        };
-        if at + self.period() > view.end {
-            return self.stop_tracking(lock.last_seen, finish);
+        if let Sight::Marker { at, errors, inverted } = seen {
+            if at + self.period() > view.end {
+                return self.stop_tracking(last_seen, finish);
+            }
+            self.statistics.bit_slips += u64::from(at != expected);
+            let block =
+                Block { bit_position: at, marker_errors: errors, inverted, flywheel: false, unconfirmed: false };
+            self.give(view, block, give);
+            self.state = State::Lock(Lock { expected: at + self.period(), last_seen: at, misses: 0, inverted });
+            return true;
         }
-        self.statistics.bit_slips += u64::from(at != lock.expected);
-        let block = Block { bit_position: at, marker_errors: errors, inverted, flywheel: false, unconfirmed: false };
-        self.give(view, block, give);
-        self.state = State::Locked(self.lock_at(at, inverted));
-        true
-    }
-
-    /// The expected marker is missing: bridge it where one within reach follows in step.
-    fn bridge(&mut self, view: View<'_>, lock: Lock, finish: bool, give: &mut impl FnMut(Block, Source<'_>)) -> bool {
-        let Lock { expected, last_seen, misses, inverted } = lock;
-        let next = expected + self.period();
         if finish && expected + u64::from(self.parameters.marker_bits) > view.end {
             return self.stop_tracking(last_seen, finish);
         }
@@ -370,8 +380,8 @@ impl Synchronizer {
             Sight::Marker { .. } => true,
             Sight::Nothing => false,
             Sight::Unknown if finish => {
-                let next_is_known = next + self.window_bits() <= view.end;
-                !next_is_known && self.find(view, last_seen + 1, next).is_none()
+                let next_is_known = expected + self.period() + self.window_bits() <= view.end;
+                !next_is_known && self.find(view, last_seen + 1, expected + self.period()).is_none()
             }
             Sight::Unknown => return false,
         };
@@ -380,12 +390,13 @@ impl Synchronizer {
             self.state = State::Search { from: last_seen + 1 };
             return true;
         }
-        if next > view.end {
+        if expected + self.period() > view.end {
             return self.stop_tracking(last_seen, finish);
         }
-        let block = Block { bit_position: expected, marker_errors: 0, inverted, flywheel: true, unconfirmed: false };
+        let block =
+            Block { bit_position: expected, marker_errors: 0, inverted: polarity, flywheel: true, unconfirmed: false };
         self.give(view, block, give);
-        self.state = State::Locked(Lock { expected: next, misses: misses + 1, ..lock });
+        self.state = State::Lock(Lock { expected: expected + self.period(), misses: misses + 1, ..lock });
         true
     }
 
