@@ -33,6 +33,16 @@ pub(crate) fn append_bits(octets: &[u8], from: usize, count: usize, invert: bool
     out.extend(high.iter().zip(low).map(|(high, low)| ((high << shift) | (low >> (8 - shift))) ^ mask));
 }
 
+/// Tell the processor that `count` octets from bit `from` on will be read soon; what lies outside is left out.
+pub(crate) fn prefetch(octets: &[u8], from: usize, count: usize) {
+    let start = (from / 8).min(octets.len());
+    let end = (start + count).min(octets.len());
+    #[cfg(target_arch = "x86_64")]
+    x86::prefetch(&octets[start..end]);
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (start, end); // the processor's own guess has to do
+}
+
 /// A marker of up to 64 bits and what of it may be wrong.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Marker {
@@ -112,7 +122,19 @@ fn any_of_eight(octets: &[u8], marker: &Marker) -> bool {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     #![allow(unsafe_code)]
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+
     use super::{Marker, find_body};
+
+    const LINE_OCTETS: usize = 64;
+
+    pub(super) fn prefetch(octets: &[u8]) {
+        for line in octets.chunks(LINE_OCTETS) {
+            // SAFETY: the pointer is that of a slice; a prefetch reads nothing that a program could see, and SSE is
+            // part of x86-64.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
+    }
 
     pub(super) fn find(octets: &[u8], from: usize, limit: usize, marker: &Marker) -> Option<usize> {
         #[target_feature(enable = "avx2,popcnt,bmi1,bmi2")]

@@ -12,7 +12,7 @@
 //!   late is a slip.  A marker that is missing is bridged (flywheel) when one within reach follows in
 //!   step; otherwise the lock is lost and the search resumes behind the last marker seen.
 
-use crate::scan::{Marker, append_bits, find};
+use crate::scan::{Marker, append_bits, find, prefetch};
 
 /// Managed parameters of the synchroniser.
 #[derive(Debug, Clone)]
@@ -468,6 +468,8 @@ impl Synchronizer {
         statistics.skipped_bits += block.bit_position.saturating_sub(self.given_to);
         self.given_to = self.given_to.max(block.bit_position + self.period());
         let from = (start - view.base) as usize;
+        // While this block is decoded, the next one comes from memory.
+        prefetch(view.octets, from + self.period() as usize, self.parameters.block_octets);
         give(block, Source { octets: view.octets, from, inverted: block.inverted });
     }
 }
