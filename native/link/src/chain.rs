@@ -11,8 +11,9 @@ use crate::account::Account;
 use crate::batch::{Batch, Status, quality};
 use crate::counter::{FrameCounter, Step};
 use crate::extraction::{Extractor, Origin, Packet};
-use crate::header::{self, aos, cut, read48, tm};
-use crate::parameters::{FrameType, HeaderErrorControl, PhysicalChannel, Service, VirtualChannel};
+use crate::frame::{Header, Zone, read_aos, read_tm, read_zone};
+use crate::header::{cut, read48, tm};
+use crate::parameters::{FrameType, HeaderErrorControl, PhysicalChannel, VirtualChannel};
 use crate::synchronizer::{self, Source, Synchronizer};
 
 /// Counts of the physical channel.
@@ -62,29 +63,6 @@ struct Channel {
     extractor: Extractor,
     account: Account,
     last_frame: Vec<u8>,
-}
-
-/// A frame's headers, read.
-struct Frame {
-    spacecraft_id: u16,
-    virtual_channel_id: u8,
-    replay: bool,
-    count: u32,
-    count_bits: u32,
-    master_count: Option<u32>,
-}
-
-/// A frame's data zone.
-struct Zone {
-    start: usize,
-    end: usize,
-    /// As it stands in the frame.
-    pointer: u16,
-    /// Where the first packet starts; none: no packet starts here.
-    packet_start: Option<u16>,
-    packets: bool,
-    only_idle_data: bool,
-    operational_control_field: bool,
 }
 
 /// What is known of a record before it is read.
@@ -371,7 +349,7 @@ impl ReceivingChain {
     }
 
     /// Version and spacecraft; counts foreign frames.
-    fn identify(&mut self, frame: &[u8], row: &mut Row) -> Result<Frame, Status> {
+    fn identify(&mut self, frame: &[u8], row: &mut Row) -> Result<Header, Status> {
         let word = read48(frame);
         let (header, version) = match self.parameters.frame_type {
             FrameType::Tm => (read_tm(word), 0),
@@ -389,7 +367,7 @@ impl ReceivingChain {
         Ok(header)
     }
 
-    fn receive(&mut self, frame: &[u8], header: &Frame, row: &mut Row) -> Status {
+    fn receive(&mut self, frame: &[u8], header: &Header, row: &mut Row) -> Status {
         let key = (header.spacecraft_id, header.virtual_channel_id, header.replay);
         let Self { parameters, channels, masters, batch, .. } = self;
         if channels.len() >= parameters.maximum_channels() && !channels.contains_key(&key) {
@@ -443,7 +421,7 @@ impl Channel {
     }
 
     /// Account for the counter; a loss ends the packet in progress.
-    fn count(&mut self, header: &Frame, late_window: u32, row: &mut Row, give: &mut impl FnMut(Packet<'_>)) -> Step {
+    fn count(&mut self, header: &Header, late_window: u32, row: &mut Row, give: &mut impl FnMut(Packet<'_>)) -> Step {
         if self.parameters.frame_count_frozen {
             return Step::InSequence;
         }
@@ -569,128 +547,4 @@ pub(crate) fn deliver(batch: &mut Batch, key: ChannelKey, packet: &Packet<'_>, d
     columns.corrected_symbols.push(packet.origin.corrected_symbols);
     columns.lost_frames_before.push(packet.origin.lost_frames_before);
     batch.packet_octets.extend_from_slice(packet.octets);
-}
-
-fn read_tm(word: u64) -> Frame {
-    Frame {
-        spacecraft_id: cut(word, tm::SPACECRAFT_ID) as u16,
-        virtual_channel_id: cut(word, tm::VIRTUAL_CHANNEL_ID) as u8,
-        replay: false,
-        count: cut(word, tm::VIRTUAL_CHANNEL_FRAME_COUNT),
-        count_bits: tm::VIRTUAL_CHANNEL_FRAME_COUNT.bits,
-        master_count: Some(cut(word, tm::MASTER_CHANNEL_FRAME_COUNT)),
-    }
-}
-
-fn read_aos(word: u64, issue_5: bool) -> Frame {
-    let high = if issue_5 { cut(word, aos::SPACECRAFT_ID_HIGH) } else { 0 };
-    let cycle_used = cut(word, aos::FRAME_COUNT_USAGE_FLAG) == 1;
-    let low_bits = aos::VIRTUAL_CHANNEL_FRAME_COUNT.bits;
-    let cycle = if cycle_used { cut(word, aos::FRAME_COUNT_CYCLE) } else { 0 };
-    Frame {
-        spacecraft_id: (high << aos::SPACECRAFT_ID.bits | cut(word, aos::SPACECRAFT_ID)) as u16,
-        virtual_channel_id: cut(word, aos::VIRTUAL_CHANNEL_ID) as u8,
-        replay: cut(word, aos::REPLAY_FLAG) == 1,
-        count: cycle << low_bits | cut(word, aos::VIRTUAL_CHANNEL_FRAME_COUNT),
-        count_bits: if cycle_used { low_bits + aos::FRAME_COUNT_CYCLE.bits } else { low_bits },
-        master_count: None,
-    }
-}
-
-/// Where the data zone lies; nothing where the headers contradict the length of the frame.
-fn read_zone(
-    frame: &[u8],
-    header: &Frame,
-    physical: &PhysicalChannel,
-    virtual_channel: &VirtualChannel,
-) -> Option<Zone> {
-    let end = frame.len() - if physical.frame_error_control { 2 } else { 0 };
-    let mut zone = match physical.frame_type {
-        FrameType::Tm => read_tm_zone(frame, end, virtual_channel)?,
-        FrameType::Aos => read_aos_zone(frame, end, header, physical, virtual_channel)?,
-    };
-    if zone.operational_control_field {
-        zone.end -= 4;
-    }
-    (zone.start < zone.end).then_some(zone)
-}
-
-fn read_tm_zone(frame: &[u8], end: usize, parameters: &VirtualChannel) -> Option<Zone> {
-    let word = read48(frame);
-    let mut start = header::PRIMARY_HEADER_OCTETS;
-    if cut(word, tm::SECONDARY_HEADER_FLAG) == 1 {
-        // 132.0-B-3 §4.1.3.2.3: the length field counts the octets of the secondary header, minus one.
-        let said = usize::from(frame[start] & 0x3F) + 1;
-        let octets = parameters.secondary_header_octets.unwrap_or(said);
-        if octets < 2 {
-            return None;
-        }
-        start += octets;
-    }
-    let pointer = cut(word, tm::FIRST_HEADER_POINTER) as u16;
-    let synchronous = cut(word, tm::SYNCHRONIZATION_FLAG) == 0;
-    let operational_control_field = cut(word, tm::OPERATIONAL_CONTROL_FIELD_FLAG) == 1;
-    (start + if operational_control_field { 4 } else { 0 } < end).then_some(Zone {
-        start,
-        end,
-        pointer,
-        packet_start: (pointer != header::NO_PACKET_START).then_some(pointer),
-        packets: synchronous && parameters.service == Service::Packets,
-        only_idle_data: synchronous && pointer == header::ONLY_IDLE_DATA,
-        operational_control_field,
-    })
-}
-
-fn read_aos_zone(
-    frame: &[u8],
-    end: usize,
-    header: &Frame,
-    physical: &PhysicalChannel,
-    parameters: &VirtualChannel,
-) -> Option<Zone> {
-    let header_octets = physical.header_octets();
-    let idle_channel = header.virtual_channel_id == header::AOS_IDLE_VIRTUAL_CHANNEL;
-    let mut zone = Zone {
-        start: header_octets,
-        end,
-        pointer: 0,
-        packet_start: None,
-        packets: parameters.service == Service::Packets && !idle_channel,
-        only_idle_data: idle_channel,
-        operational_control_field: parameters.operational_control_field,
-    };
-    if header_octets + 2 + if zone.operational_control_field { 4 } else { 0 } >= end {
-        return None;
-    }
-    let pdu_header = u16::from_be_bytes([frame[header_octets], frame[header_octets + 1]]);
-    match parameters.service {
-        Service::Packets => {
-            zone.start += 2;
-            let wide = physical.issue_5;
-            zone.pointer = if wide { pdu_header } else { pdu_header & 0x7FF };
-            let reached = end - zone.start - if zone.operational_control_field { 4 } else { 0 };
-            let (packet_start, only_idle_data) = first_packet(zone.pointer, wide, reached);
-            zone.packet_start = packet_start;
-            zone.only_idle_data |= only_idle_data;
-        }
-        Service::Bitstream => {
-            zone.start += 2;
-            zone.pointer = pdu_header & 0x3FFF;
-            // 732.0-B-5 §4.1.4.3.2: all ones but the last bit says that only idle data is there.
-            zone.only_idle_data |= zone.pointer == 0x3FFE;
-        }
-        Service::Access => {}
-    }
-    Some(zone)
-}
-
-/// Where the first packet of an M_PDU starts, and whether there is only idle data.  Issue 5 of 732.0-B made the pointer
-/// sixteen bits wide.  The two special values of eleven bits point behind any zone of their time, so a sender that
-/// kept to the older issue is understood as well, where the zone is no longer than they point.
-fn first_packet(pointer: u16, wide: bool, zone_octets: usize) -> (Option<u16>, bool) {
-    let narrow = !wide || zone_octets <= usize::from(header::ONLY_IDLE_DATA);
-    let is = |value: u16, wide_value: u16| (narrow && pointer == value) || (wide && pointer == wide_value);
-    let no_start = is(header::NO_PACKET_START, header::WIDE_NO_PACKET_START);
-    let only_idle_data = is(header::ONLY_IDLE_DATA, header::WIDE_ONLY_IDLE_DATA);
-    ((!no_start).then_some(pointer), only_idle_data)
 }

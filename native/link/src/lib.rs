@@ -8,6 +8,7 @@ pub mod batch;
 pub mod chain;
 pub mod counter;
 pub mod extraction;
+mod frame;
 pub mod header;
 pub mod packet_stream;
 pub mod parameters;
