@@ -78,12 +78,18 @@ def _spare(path: Path, source: str | None) -> None:
         raise UsageProblem(f"{path} is the recording; it would be lost")
 
 
-def _channels(columns: Any) -> list[tuple[int, int, Any]]:
-    """(spacecraft, virtual channel, mask) of the channels in a batch."""
+def _channels(columns: Any, replay: NDArray[Any]) -> list[tuple[str, tuple[int, int], Any]]:
+    """(name, (spacecraft, virtual channel), mask) of each channel in a batch; replayed frames are one of their own."""
     import numpy as np
 
-    keys = columns["spacecraft_id"].astype(np.uint32) << 6 | columns["virtual_channel_id"]
-    return [(int(key) >> 6, int(key) & 63, keys == key) for key in np.unique(keys)]
+    keys = columns["spacecraft_id"].astype(np.uint32) << 7 | columns["virtual_channel_id"].astype(np.uint32) << 1
+    keys |= replay.astype(np.uint32)
+    found = []
+    for key in np.unique(keys).tolist():
+        channel = (key >> 7, key >> 1 & 63)
+        name = f"spacecraft-{channel[0]}-vc-{channel[1]}{'-replay' if key & 1 else ''}"
+        found.append((name, channel, keys == key))
+    return found
 
 
 class _PacketFiles:
@@ -95,9 +101,8 @@ class _PacketFiles:
         if batch.frames is None:
             self._folder.append("packets.bin", complete.to_bytes())
             return
-        for spacecraft_id, virtual_channel_id, mask in _channels(complete):
-            name = f"spacecraft-{spacecraft_id}-vc-{virtual_channel_id}.packets"
-            self._folder.append(name, complete[mask].to_bytes())
+        for name, _, mask in _channels(complete, complete["replay"]):
+            self._folder.append(f"{name}.packets", complete[mask].to_bytes())
 
 
 class _Services:
@@ -111,15 +116,15 @@ class _Services:
         self._bits_left: dict[str, Any] = {}
 
     def write(self, batch: Batch) -> None:
+        from ccsds.link.frame_batch import QUALITY
+
         if batch.frames is None:
             return
         frames = batch.frames.accepted
-        for spacecraft_id, virtual_channel_id, mask in _channels(frames):
-            name = f"spacecraft-{spacecraft_id}-vc-{virtual_channel_id}.zones"
-            self._folder.append(name, frames[mask].data_zones())
-            if frames.service(spacecraft_id, virtual_channel_id) == "bitstream":
-                name = f"spacecraft-{spacecraft_id}-vc-{virtual_channel_id}.bits"
-                self._append_bits(name, frames[mask].bitstream_bits())
+        for name, channel, mask in _channels(frames, frames["quality"] & QUALITY["replay"] != 0):
+            self._folder.append(f"{name}.zones", frames[mask].data_zones())
+            if frames.service(*channel) == "bitstream":
+                self._append_bits(f"{name}.bits", frames[mask].bitstream_bits())
         for name, octets in (
             ("insert_zones.bin", frames.insert_zones()),
             ("secondary_headers.bin", frames.secondary_headers()),

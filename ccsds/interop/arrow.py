@@ -29,7 +29,7 @@ def packet_table(packets: PacketBatch) -> pyarrow.Table:
         column = packets[name]
         if name == "reception_time_ns":
             arrays[name] = pa.array(column, mask=column < 0)
-        elif name == "complete":
+        elif name in ("complete", "replay"):
             arrays[name] = pa.array(column.astype(bool))
         elif name in PRIMARY_HEADER.names and name != "packet_version_number":
             arrays[name] = pa.array(column, mask=without_header)

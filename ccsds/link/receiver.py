@@ -27,7 +27,14 @@ __all__ = ["Batch", "Receiver", "Reception", "receive"]
 PIECE_OCTETS = 1 << 20
 UNKNOWN_TIME = -1
 PACKET_FILE_CHANNEL = VirtualChannel(virtual_channel_id=0, maximum_packet_octets=1 << 24)
-FRAME_COLUMNS = ("frame_index", "spacecraft_id", "virtual_channel_id", "corrected_symbols", "lost_frames_before")
+FRAME_COLUMNS = (
+    "frame_index",
+    "spacecraft_id",
+    "virtual_channel_id",
+    "replay",
+    "corrected_symbols",
+    "lost_frames_before",
+)
 """Columns of packets that say something only where there are frames."""
 
 
@@ -45,8 +52,8 @@ class Reception(msgspec.Struct, frozen=True, kw_only=True):
     """A whole reception: all packets, all frames (None for a packet file), and the account.
 
     Columns of the packets beside those of their headers: frame_index (of the frame in which it starts),
-    reception_time_ns (of that frame, -1: unknown), spacecraft_id, virtual_channel_id, complete, corrected_symbols (in
-    its frames), lost_frames_before (of its channel, since the packet before it).
+    reception_time_ns (of that frame, -1: unknown), spacecraft_id, virtual_channel_id, replay, complete,
+    corrected_symbols (in its frames), lost_frames_before (of its channel, since the packet before it).
     """
 
     packets: PacketBatch
@@ -149,7 +156,7 @@ class Receiver:
         if self._finished:
             raise ProtocolError("this receiver is finished; make a new one for another stream")
 
-    def _batch(self, tables: _native.Tables) -> Batch:
+    def _batch(self, tables: _native._Tables) -> Batch:
         frame_count, frames, frame_octets, packet_count, packets, packet_octets = tables
         packet_columns = _PACKET_TABLE.columns(packet_count, packets)
         starts = packet_columns.pop("start")

@@ -296,6 +296,7 @@ def assert_adds_up(received: Received, channel: PhysicalChannel, octets: int, de
     assert sums.get("repeated_frames", 0) == status["repeated"]
     assert sums.get("invalid_frames", 0) == status["invalid"]
     assert totals["foreign_frames"] == status["foreign"]
+    assert totals.get("surplus_channel_frames", 0) == status.get("surplus", 0)
     assert totals["uncorrectable_codeblocks"] == int((frames["corrected_symbols"] < 0).sum())
     own = frames["corrected_symbols"]
     assert totals["corrected_symbols"] >= int(own[own > 0].sum())

@@ -211,14 +211,12 @@ impl ReceivingChain {
         chain::ReceivingChain::new(channel).map(Self).map_err(refuse)
     }
 
-    #[pyo3(signature = (octets, reception_time_ns=-1))]
     fn feed(&mut self, py: Python<'_>, octets: Input<'_>, reception_time_ns: i64) -> Tables {
         let octets = octets.octets();
         let chain = &mut self.0;
         tables(py.detach(|| chain.feed(octets, reception_time_ns)))
     }
 
-    #[pyo3(signature = (bits, reception_time_ns=-1))]
     fn feed_bits(&mut self, py: Python<'_>, bits: Input<'_>, reception_time_ns: i64) -> PyResult<Tables> {
         let bits = bits.octets();
         let chain = &mut self.0;
@@ -364,7 +362,6 @@ impl PacketStream {
         Ok(Self(packet_stream::PacketStream::new(parameters.build()?, deliver_idle_packets, digest)))
     }
 
-    #[pyo3(signature = (octets, reception_time_ns=-1))]
     fn feed(&mut self, py: Python<'_>, octets: Input<'_>, reception_time_ns: i64) -> Tables {
         let octets = octets.octets();
         let stream = &mut self.0;

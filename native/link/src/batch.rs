@@ -169,6 +169,8 @@ columns! {
         spacecraft_id: u16,
         /// Virtual channel identifier.
         virtual_channel_id: u8,
+        /// 1: it came in replayed frames (AOS).
+        replay: u8,
         /// 1: all of it is there.
         complete: u8,
         /// Symbols corrected in its frames.

@@ -543,6 +543,7 @@ pub(crate) fn deliver(batch: &mut Batch, key: ChannelKey, packet: &Packet<'_>, d
     columns.reception_time_ns.push(packet.origin.reception_time_ns);
     columns.spacecraft_id.push(key.0);
     columns.virtual_channel_id.push(key.1);
+    columns.replay.push(u8::from(key.2));
     columns.complete.push(u8::from(packet.complete));
     columns.corrected_symbols.push(packet.origin.corrected_symbols);
     columns.lost_frames_before.push(packet.origin.lost_frames_before);
