@@ -19,9 +19,10 @@ from netmap_io.drivers.pcap import PcapReader, PcapWriter
 
 MEGAOCTETS = 400
 TITLE = "Reading captures"
-INCLUDED = f"""`benchmarks/capture_reading.py`.  Files of {MEGAOCTETS} MB in the page cache; opening and reading
-included.  Each reader walks all frames and hands each over with its time (ours: bursts of columns); the peers, being slower, read
-the first 100 000 frames.  "payloads" also takes the UDP data out of the frames, which no peer does here."""
+INCLUDED = f"""`benchmarks/capture_reading.py`.  Files of {MEGAOCTETS} MB in the page cache, opening and reading
+included.  Each reader walks all frames and hands each over with its time (ours: bursts of columns); the peers, being
+slower, read the first 100 000 frames.  "payloads" also takes the UDP data out of the frames, which no peer does
+here."""
 Job = Callable[[Path], int]
 PEER_FRAMES = 100_000
 
