@@ -145,9 +145,9 @@ class SpacePacket(Unit, frozen=True):
         end = length + 7
         if end > len(octets) or version:
             raise _refusal(octets, version, end)
-        view = memoryview(octets)
-        packet = _make(apid, bytes(view[6:end]), _PACKET_TYPES[type_], flag, _SEQUENCE_FLAGS[flags], count, 0)
-        return packet, view[end:]
+        data = octets[6:end] if type(octets) is bytes else bytes(octets[6:end])
+        packet = _make(apid, data, _PACKET_TYPES[type_], flag, _SEQUENCE_FLAGS[flags], count, 0)
+        return packet, memoryview(octets)[end:]
 
     def encode(self) -> bytes:
         """The octets of the packet.  Raises EncodeError where a field does not fit."""
