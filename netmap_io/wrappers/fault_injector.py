@@ -124,9 +124,9 @@ class FaultInjector(Wrapper):
             return 0
         with self._out_lock:
             self._out.offer(burst, now_ns)
+        self._hand_on(now_ns)
         self._own.sent_frames += len(burst)
         self._own.sent_octets += burst.octets
-        self._hand_on(now_ns)
         return len(burst)
 
     def _hand_on(self, now_ns: int) -> None:

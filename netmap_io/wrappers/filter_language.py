@@ -27,7 +27,7 @@ __all__ = ["compile_filter"]
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<field>octets|ether|ip6?|tcp|udp|icmp)\s*\[\s*(?P<offset>\w+)\s*(?::\s*(?P<size>\w+)\s*)?\]"
-    r"|(?P<word>[\w.:/-]+)|(?P<sign>&&|\|\||==|!=|<=|>=|[()!&<>=]))"
+    r"|\\?(?P<word>[\w.:/-]+)|(?P<sign>&&|\|\||==|!=|<=|>=|[()!&<>=]))"
 )
 _SIGNS = {"&&": "and", "||": "or", "!": "not", "==": "="}
 _PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmp6": 58, "sctp": 132}
@@ -40,6 +40,8 @@ _NETWORK = 14
 _IP6_TRANSPORT = _NETWORK + 40
 _FRAGMENT_HEADER = 44
 _LARGEST = 0xFFFFFFFF
+_MOST_TOKENS = 600
+_DEEPEST = 40
 
 
 class _Token:
@@ -73,10 +75,14 @@ class _Parser:
         while text[at:].strip():
             found = _TOKEN.match(text, at)
             if found is None:
-                raise BpfError(f"filter {text!r}, character {at}: {text[at:].strip()[:1]!r} means nothing here")
+                at += len(text[at:]) - len(text[at:].lstrip())
+                raise BpfError(f"filter {text!r}, character {at}: {text[at]!r} means nothing here")
             self.tokens.append(_Token(found, at + len(found[0]) - len(found[0].lstrip())))
             at = found.end()
+        if len(self.tokens) > _MOST_TOKENS:
+            raise BpfError(f"the filter has {len(self.tokens)} words; {_MOST_TOKENS} fit; put a filter around a filter")
         self.next = 0
+        self.depth = 0
 
     def whole(self) -> Node:
         node = self.expression()
@@ -99,7 +105,11 @@ class _Parser:
         while self.accept("not"):
             negations += 1
         if self.accept("("):
+            self.depth += 1
+            if self.depth > _DEEPEST:
+                raise self.wrong(f"no more than {_DEEPEST} brackets within each other")
             node = self.expression()
+            self.depth -= 1
             self.expect(")")
         else:
             node = self.test()
@@ -233,10 +243,11 @@ class _Parser:
         return _all(_ethertype("ip"), _protocol_4(number)) if qualifier == "ip" else _protocol_6(number)
 
     def need_ethernet(self, token: _Token | None) -> None:
-        if token is not None and token.text in _WORDS + tuple(_PROTOCOLS) and self.link_type != ETHERNET:
-            raise self.wrong("octets[...], len, less or greater: the frames are not Ethernet", token)
-        if token is not None and token.field and self.link_type != ETHERNET:
-            raise self.wrong("octets[...]: the frames are not Ethernet", token)
+        if token is not None and self.link_type != ETHERNET and (token.field or token.text in _WORDS):
+            raise BpfError(
+                f"filter {self.text!r}, character {token.at}: {token.text!r} needs Ethernet frames; these are of link "
+                f"type {self.link_type}, where there is octets[...], len, less and greater"
+            )
 
     def one_of(self, words: tuple[str, ...]) -> str:
         token = self.peek()

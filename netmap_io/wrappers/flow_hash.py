@@ -38,21 +38,22 @@ def flow_hash(burst: Burst) -> _Hashes:
     reader = _Reader(burst)
     hashes = octets_hash(burst, 0, 16)
     frames = reader.with_octets(np.flatnonzero(burst.link_types == ETHERNET), _NETWORK)
-    hashes[frames] = reader.ends(frames, 0, 6, 6) + _mixed(reader.number(frames, _ETHERTYPE, 2))
+    macs = (reader.address(frames, at, 6) for at in (0, 6))
+    hashes[frames] = _mixed(_together(*macs) + reader.number(frames, _ETHERTYPE, 2))
     kinds = reader.number(frames, _ETHERTYPE, 2)
     four = reader.with_octets(frames[kinds == _IPV4], _NETWORK + 20)
     if len(four):
         header = (reader.number(four, _NETWORK, 1) & np.uint64(15)).astype(np.int64) * 4
         whole = reader.number(four, _NETWORK + 6, 2) & np.uint64(0x3FFF) == 0
         protocol = reader.number(four, _NETWORK + 9, 1)
-        addresses = reader.ends(four, _NETWORK + 12, 4, 4)
-        hashes[four] = reader.flow(four, addresses, protocol, whole, _NETWORK + header)
+        ends = [reader.address(four, _NETWORK + at, 4) for at in (12, 16)]
+        hashes[four] = reader.flow(four, ends, protocol, whole, _NETWORK + header)
     six = reader.with_octets(frames[kinds == _IPV6], _NETWORK + 40)
     if len(six):
         protocol = reader.number(six, _NETWORK + 6, 1)
-        addresses = reader.ends(six, _NETWORK + 8, 16, 16)
+        ends = [reader.address(six, _NETWORK + at, 16) for at in (8, 24)]
         whole = np.ones(len(six), dtype=bool)
-        hashes[six] = reader.flow(six, addresses, protocol, whole, np.full(len(six), _NETWORK + 40, dtype=np.int64))
+        hashes[six] = reader.flow(six, ends, protocol, whole, np.full(len(six), _NETWORK + 40, dtype=np.int64))
     return hashes
 
 
@@ -78,19 +79,20 @@ class _Reader:
             value = _mixed(value + self.number(frames, offset + at, min(4, size - at)) + np.uint64(1))
         return value
 
-    def ends(self, frames: _Indices, offset: int, step: int, size: int) -> _Hashes:
-        """Two addresses, whichever comes first."""
-        return self.address(frames, offset, size) + self.address(frames, offset + step, size)
-
     def flow(
-        self, frames: _Indices, addresses: _Hashes, protocol: _Hashes, whole: NDArray[np.bool_], transport: _Indices
+        self, frames: _Indices, ends: list[_Hashes], protocol: _Hashes, whole: NDArray[np.bool_], transport: _Indices
     ) -> _Hashes:
-        hashes = addresses + _mixed(protocol)
+        """Two ends, each an address with its port where there are ports."""
         ported = whole & np.isin(protocol, _WITH_PORTS) & (transport + 4 <= self._lengths[frames])
         chosen, at = frames[ported], transport[ported]
-        source, destination = self.number(chosen, at, 2), self.number(chosen, at + 2, 2)
-        hashes[ported] += _mixed(source + np.uint64(1)) + _mixed(destination + np.uint64(1))
-        return _mixed(hashes)
+        for number, end in enumerate(ends):
+            end[ported] += _mixed(self.number(chosen, at + 2 * number, 2) + np.uint64(1))
+        return _mixed(_together(*ends) + protocol)
+
+
+def _together(one: _Hashes, other: _Hashes) -> _Hashes:
+    """Whichever comes first."""
+    return _mixed(one) + _mixed(other)
 
 
 def _mixed(value: _Hashes) -> _Hashes:
