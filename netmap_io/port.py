@@ -245,6 +245,11 @@ def open_port(address: str) -> Port:
     return open_wrapped(wrappers, options, lambda: _load(driver)(target, options))
 
 
+def driver_names() -> list[str]:
+    """The drivers that `open_port` knows."""
+    return sorted(_DRIVERS)
+
+
 def driver_functions() -> dict[str, Driver]:
     """The drivers by name, each imported."""
     return {name: _load(driver) for name, driver in _DRIVERS.items()}
