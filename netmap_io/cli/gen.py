@@ -51,8 +51,8 @@ class Mac(click.ParamType[bytes]):
     cls=style.Command,
     examples=[
         ("netmap-io gen pcap:numbered.pcapng?mode=write --count 1000", "a capture to test with"),
-        ("netmap-io gen af_packet:eth0 --length 60 --seconds 10", "as fast as it goes"),
-        ("netmap-io gen udp:192.0.2.1:5000 --length 64-1400 --rate 1000", "a thousand datagrams a second"),
+        ("netmap-io gen packet:eth0 --length 60 --seconds 10", "as fast as it goes"),
+        ("netmap-io gen udp:192.0.2.1:5000?mode=connect --length 64-1400 --rate 1000", "a thousand datagrams a second"),
     ],
 )
 @style.argument("port", type=PortName(), group="Port", metavar="PORT", help="the port to send into")
@@ -126,7 +126,7 @@ def command(
         whole = _run(maker, sender, limits, burst, LiveRates("netmap-io gen", progress))
         elapsed_s = stop.elapsed_s
         drops = port_counters(opened)
-    document = {"seconds": elapsed_s, "port": port, "seed": seed, **flow.to_dict(), "counters": drops}
+    document = {"seconds": elapsed_s, "port": port, "seed": seed, **_counts(flow), "counters": drops}
     if as_json:
         json.dump(document, sys.stdout, indent=2)
         sys.stdout.write("\n")
@@ -141,6 +141,11 @@ def command(
             if number:
                 click.echo(f"{text}: {number:,} frames")
     return 0 if whole else INTERRUPTED
+
+
+def _counts(flow: Flow) -> dict[str, int]:
+    """The flow by name; what a pump receives is made here."""
+    return {name.replace("received", "made"): number for name, number in flow.to_dict().items()}
 
 
 class _Pace:
@@ -167,7 +172,7 @@ def _run(maker: Maker, sender: Sender, pace: _Pace, at_once: int, rates: LiveRat
             if not count:
                 break
             burst = maker.make(count)
-            flow.received_frames += count  # here: made
+            flow.received_frames += count
             flow.received_octets += burst.octets
             sender.send(burst, pace.pause_s)
             rates.tick(flow.sent_frames, flow.sent_octets)

@@ -45,7 +45,7 @@ class LazyGroup(Group):
     examples=[
         ("netmap-io doctor", "what this machine offers"),
         ("netmap-io gen pcap:numbered.pcapng?mode=write --count 1000", "frames to test with"),
-        ("netmap-io pump pcap:pass.pcapng?pace=original udp:192.0.2.1:5000", "a recording into a network"),
+        ("netmap-io pump pcap:pass.pcapng?pace=original udp:192.0.2.1:5000?mode=connect", "a recording into a network"),
     ],
     exit_codes=(0, 1, 2, 3, 4, 130),
 )

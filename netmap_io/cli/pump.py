@@ -27,7 +27,7 @@ _JOIN_S = 0.05
     examples=[
         ("netmap-io pump pcap:in.pcapng pcap:out.pcapng?mode=write", "a capture written anew"),
         ("netmap-io pump fault+pcap:in.pcapng?loss=0.01 memory:?link_type=ethernet", "what a bad link would leave"),
-        ("netmap-io pump af_packet:eth0 af_packet:eth1 --both", "a bridge with an account"),
+        ("netmap-io pump packet:eth0 packet:eth1 --both", "a bridge with an account"),
     ],
 )
 @style.argument("a", type=PortName(), group="Ports", metavar="A", help="the port that frames come from")

@@ -30,7 +30,7 @@ MOST_STREAMS = 64
     examples=[
         ("netmap-io sink pcap:numbered.pcapng", "what came through of gen's frames"),
         ("netmap-io sink udp:0.0.0.0:5000 --idle 2 --json", "until two seconds of silence"),
-        ("netmap-io sink af_packet:eth1 --expect 1000000 --seconds 20 --strict", "exit code 4 if any is missing"),
+        ("netmap-io sink packet:eth1 --expect 1000000 --seconds 20 --strict", "exit code 4 if any is missing"),
     ],
     exit_codes=(0, 1, 2, 3, 4, 130),
 )

@@ -26,7 +26,7 @@ _BREAKING = (
     ("rx-lro", "the card merges frames of a stream and cannot take them apart again", "lro"),
     (
         "rx-vlan-hw-parse",
-        "VLAN tags are taken out of received frames (af_packet puts them back, AF_XDP cannot)",
+        "VLAN tags are taken out of received frames (packet puts them back, AF_XDP cannot)",
         "rxvlan",
     ),
     ("rx-fcs", "frames arrive with their check sequence at the end", "rx-fcs"),
@@ -152,7 +152,7 @@ def _xdp_advice(number: int, name: str) -> str:
         errno.EBUSY: "another AF_XDP socket has queue 0; stop it, or use another queue",
         errno.ENOBUFS: "raise the locked memory limit (ulimit -l unlimited)",
         errno.ENOMEM: "raise the locked memory limit (ulimit -l unlimited)",
-    }.get(number, "use af_packet on this interface")
+    }.get(number, "use the packet driver on this interface")
 
 
 def _queues(interface: Interface, card: Card) -> list[Finding]:

@@ -78,7 +78,7 @@ def _privileges() -> list[Finding]:
     have = capabilities()
     found = []
     for name, use in (
-        ("NET_RAW", "af_packet and AF_XDP sockets"),
+        ("NET_RAW", "packet and af_xdp ports"),
         ("NET_ADMIN", "XDP programs, tap devices, promiscuous mode"),
         ("BPF", "loading an XDP program"),
         ("IPC_LOCK", "ring memory beyond the locked memory limit"),

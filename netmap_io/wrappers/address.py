@@ -172,9 +172,7 @@ def open_wrapped(names: list[str], options: Options, open_inner: Callable[[], Po
 
 def _probability(options: Options, name: str, default: float) -> float:
     """A number from 0 to 1, or so many in a million: `200ppm`."""
-    text = options.text(name)
-    if text is None:
-        return default
+    text = options.text(name, repr(default)) or ""
     try:
         value = float(text.removesuffix("ppm")) / (1e6 if text.endswith("ppm") else 1)
     except ValueError:
@@ -185,13 +183,11 @@ def _probability(options: Options, name: str, default: float) -> float:
 
 
 def _milliseconds(options: Options, name: str, default_ns: int) -> int:
-    text = options.text(name)
-    if text is None:
-        return default_ns
+    text = options.text(name, repr(default_ns / 1e6)) or ""
     try:
         value = float(text)
     except ValueError:
         value = -1.0
     if not 0 <= value <= 3.6e6:
         raise PortAddressError(f"{options.driver}: {name}={text} is not a number of milliseconds, at most an hour")
-    return int(value * 1e6)
+    return round(value * 1e6)
