@@ -12,7 +12,8 @@ import click
 from ccsds.cli import style
 from ccsds.cli.problems import INTERRUPTED, UsageProblem
 from netmap_io.cli.port_name import PortName, open_for
-from netmap_io.cli.traffic import Flow, LiveRates, Sender, Stop, duration, port_counters, rate_text
+from netmap_io.cli.traffic import Flow, LiveRates, Sender, Stop, close_port, duration, port_counters, rate_text
+from netmap_io.errors import PortError
 
 if TYPE_CHECKING:
     from netmap_io.burst import Burst
@@ -100,47 +101,76 @@ def command(
 
     Without --count and --seconds it goes on until Ctrl-C.
     """
-    from netmap_io.cli.numbered_frames import Maker
-    from netmap_io.port import LinkType
-
     with open_for(port, sends=True) as opened:
-        try:
-            maker = Maker(
-                shortest=length[0],
-                longest=length[1],
-                ethernet=opened.capabilities.link_type is LinkType.ETHERNET,
-                pattern=pattern,
-                seed=seed,
-                udp_port=udp,
-                source_mac=source_mac or opened.capabilities.mac or bytes.fromhex("020000000001"),
-                destination_mac=destination_mac or bytes.fromhex("020000000002"),
-            )
-        except ValueError as error:
-            raise UsageProblem(f"--length: {error}") from None
-        if length[1] > opened.capabilities.maximum_frame_octets:
-            longest = opened.capabilities.maximum_frame_octets
-            raise UsageProblem(f"--length: {port} carries frames of at most {longest} octets, not {length[1]}")
+        maker = _maker(opened, length, pattern, seed, udp, source_mac, destination_mac)
         stop, flow = Stop(count, seconds), Flow()
         limits = _Pace(opened, rate, bits)
         sender = Sender(limits.port, flow, retry=when_full == "retry", stop=stop)
-        whole = _run(maker, sender, limits, burst, LiveRates("netmap-io gen", progress))
+        whole = True
+        problem: Exception | None = None
+        try:
+            whole = _run(maker, sender, limits, burst, LiveRates("netmap-io gen", progress))
+        except (PortError, OSError) as error:
+            problem = error  # the account comes first
+            flow.failed = flow.received_frames - flow.sent_frames - flow.dropped
         elapsed_s = stop.elapsed_s
         drops = port_counters(opened)
+        closing = close_port(opened)
+        problem = problem or closing
     document = {"seconds": elapsed_s, "port": port, "seed": seed, **_counts(flow), "counters": drops}
+    document["problem"] = None if problem is None else str(problem)
     if as_json:
         json.dump(document, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        begin = "" if whole else "interrupted after "
-        rates = rate_text(flow.sent_frames, flow.sent_octets, elapsed_s)
-        click.echo(f"{begin}{flow.sent_frames:,} frames, {flow.sent_octets:,} octets in {elapsed_s:.2f} s ({rates})")
-        lost = {"no room": flow.no_room, "not sent when stopped": flow.given_up}
-        for name in ("dropped_by_port", "dropped_by_ring", "dropped_by_kernel"):
-            lost[name.replace("_", " ")] = drops[name] or 0
-        for text, number in lost.items():
-            if number:
-                click.echo(f"{text}: {number:,} frames")
+        _report(flow, drops, elapsed_s, whole)
+    if problem is not None:
+        raise problem
     return 0 if whole else INTERRUPTED
+
+
+def _maker(
+    port: Port,
+    length: tuple[int, int],
+    pattern: str,
+    seed: int,
+    udp: int | None,
+    source_mac: bytes | None,
+    destination_mac: bytes | None,
+) -> Maker:
+    """What makes frames that fit the port.  Raises UsageProblem."""
+    from netmap_io.cli.numbered_frames import Maker
+    from netmap_io.port import LinkType
+
+    capabilities = port.capabilities
+    if length[1] > capabilities.maximum_frame_octets:
+        longest = capabilities.maximum_frame_octets
+        raise UsageProblem(f"--length: this port carries frames of at most {longest} octets, not {length[1]}")
+    try:
+        return Maker(
+            shortest=length[0],
+            longest=length[1],
+            ethernet=capabilities.link_type is LinkType.ETHERNET,
+            pattern=pattern,
+            seed=seed,
+            udp_port=udp,
+            source_mac=source_mac or capabilities.mac or bytes.fromhex("020000000001"),
+            destination_mac=destination_mac or bytes.fromhex("020000000002"),
+        )
+    except ValueError as error:
+        raise UsageProblem(str(error)) from None
+
+
+def _report(flow: Flow, drops: dict[str, int | None], elapsed_s: float, whole: bool) -> None:
+    begin = "" if whole else "interrupted after "
+    rates = rate_text(flow.sent_frames, flow.sent_octets, elapsed_s)
+    click.echo(f"{begin}{flow.sent_frames:,} frames, {flow.sent_octets:,} octets in {elapsed_s:.2f} s ({rates})")
+    lost = {"no room": flow.no_room, "not sent when stopped": flow.given_up, "not sent": flow.failed}
+    for name in ("dropped_by_port", "dropped_by_ring", "dropped_by_kernel"):
+        lost[name.replace("_", " ")] = drops[name] or 0
+    for text, number in lost.items():
+        if number:
+            click.echo(f"{text}: {number:,} frames")
 
 
 def _counts(flow: Flow) -> dict[str, int]:

@@ -12,7 +12,7 @@ import click
 from ccsds.cli import style
 from ccsds.cli.problems import INTERRUPTED
 from netmap_io.cli.port_name import PortName, open_for
-from netmap_io.cli.traffic import Flow, LiveRates, Sender, Stop, duration, port_counters, rate_text
+from netmap_io.cli.traffic import Flow, LiveRates, Sender, Stop, close_port, duration, port_counters, rate_text
 
 if TYPE_CHECKING:
     from netmap_io.port import Port
@@ -70,17 +70,22 @@ def command(
             ways.append(Way(port_b, port_a, stop, when_full == "retry", burst))
         whole = run(ways, stop, LiveRates("netmap-io pump", progress))
         elapsed_s = stop.elapsed_s
+        problems = [way.problem for way in ways if way.problem is not None]
         names = [(a, b), (b, a)]
-        document = {
+        document: dict[str, Any] = {
             "seconds": elapsed_s,
             "ways": [{"from": x, "to": y, **w.flow.to_dict()} for (x, y), w in zip(names, ways, strict=False)],
             "ports": {"A": {"address": a, **port_counters(port_a)}, "B": {"address": b, **port_counters(port_b)}},
         }
+        problems += filter(None, [close_port(port_b), close_port(port_a)])
+        document["problem"] = str(problems[0]) if problems else None
     if as_json:
         json.dump(document, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
         report(document, whole)
+    if problems:
+        raise problems[0]
     return 0 if whole else INTERRUPTED
 
 
@@ -111,13 +116,14 @@ class Way:
             while self.step():
                 pass
             self.target.flush()
-        except Exception as error:  # noqa: BLE001 (raised again by the main thread)
+        except Exception as error:  # noqa: BLE001 (raised again by the main thread, after the account)
             self.problem = error
+            self.flow.failed = self.flow.received_frames - self.flow.sent_frames - self.flow.dropped
             self.stop.now()
 
 
 def run(ways: list[Way], stop: Stop, rates: LiveRates) -> bool:
-    """Run all ways to their end; False: interrupted."""
+    """Run all ways to their end, or to the first problem of one; False: interrupted."""
     whole = True
     others = [threading.Thread(target=way.run) for way in ways]
     for thread in others:
@@ -134,9 +140,6 @@ def run(ways: list[Way], stop: Stop, rates: LiveRates) -> bool:
             whole = False
             stop.now()
     rates.end()
-    for way in ways:
-        if way.problem is not None:
-            raise way.problem
     return whole
 
 
@@ -152,6 +155,7 @@ def report(document: dict[str, Any], whole: bool) -> None:
             ("no_room", "dropped: no room"),
             ("too_long", "dropped: too long"),
             ("given_up", "not sent when stopped"),
+            ("failed", "not sent: the port failed"),
         ):
             if way[name]:
                 table.add_row(text, style.count(way[name], style="bold red"), "")

@@ -12,7 +12,8 @@ import click
 from ccsds.cli import style
 from ccsds.cli.problems import INTERRUPTED, StrictLoss
 from netmap_io.cli.port_name import PortName, open_for
-from netmap_io.cli.traffic import LiveRates, Stop, duration, port_counters, rate_text
+from netmap_io.cli.traffic import LiveRates, Stop, close_port, duration, port_counters, rate_text
+from netmap_io.errors import PortError
 
 if TYPE_CHECKING:
     from netmap_io.burst import Burst
@@ -66,19 +67,29 @@ def command(
     """
     with open_for(port, receives=True) as opened:
         stop, ledger = Stop(count, seconds), Ledger()
-        whole = _run(opened, stop, ledger, idle, expect, LiveRates("netmap-io sink", progress))
+        whole = True
+        problem: Exception | None = None
+        try:
+            whole = _run(opened, stop, ledger, idle, expect, LiveRates("netmap-io sink", progress))
+        except (PortError, OSError) as error:
+            problem = error  # the account comes first
         elapsed_s = ledger.elapsed_s(stop.elapsed_s)
-        document = {
+        document: dict[str, Any] = {
             "seconds": elapsed_s,
             "port": port,
             **ledger.to_dict(expect, joined_late),
             "counters": port_counters(opened),
         }
+        closing = close_port(opened)
+        problem = problem or closing
+        document["problem"] = None if problem is None else str(problem)
     if as_json:
         json.dump(document, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
         _report(document, whole)
+    if problem is not None:
+        raise problem
     if not whole:
         return INTERRUPTED
     if strict and not document["as_it_was"]:

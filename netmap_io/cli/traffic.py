@@ -6,16 +6,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from netmap_io.errors import PortError
 
 if TYPE_CHECKING:
     from netmap_io.burst import Burst
     from netmap_io.port import Port
 
-__all__ = ["Flow", "LiveRates", "Sender", "Stop", "duration", "port_counters", "rate_text"]
+__all__ = ["Flow", "LiveRates", "Sender", "Stop", "close_port", "duration", "port_counters", "rate_text"]
 
 WAIT_S = 0.1
 """How long a port is waited for before the clock and the keyboard are looked at."""
@@ -53,7 +55,7 @@ class Stop:
 
 @dataclass(slots=True)
 class Flow:
-    """What went one way.  received = sent + no_room + too_long + given_up."""
+    """What went one way.  received = sent + no_room + too_long + given_up + failed."""
 
     received_frames: int = 0
     received_octets: int = 0
@@ -65,11 +67,13 @@ class Flow:
     """Frames longer than the port can carry."""
     given_up: int = 0
     """Frames that a full port had not taken yet when it was time to stop."""
-    retries: int = field(default=0)
+    failed: int = 0
+    """Frames that were to be sent when the port failed."""
+    retries: int = 0
 
     @property
     def dropped(self) -> int:
-        return self.no_room + self.too_long + self.given_up
+        return self.no_room + self.too_long + self.given_up + self.failed
 
     def to_dict(self) -> dict[str, int]:
         return {each.name: getattr(self, each.name) for each in fields(self)}
@@ -155,6 +159,15 @@ def duration(command: Callable[..., Any]) -> Callable[..., Any]:
     count = option("--count", group="Duration", type=click.IntRange(1), help="stop after so many frames")
     seconds = option("--seconds", group="Duration", type=click.FloatRange(0, min_open=True), help="stop after so long")
     return count(seconds(command))
+
+
+def close_port(port: Port) -> Exception | None:
+    """Close a port; what goes wrong is returned, so that the account can be printed first."""
+    try:
+        port.close()
+    except (PortError, OSError) as error:
+        return error
+    return None
 
 
 def port_counters(port: Port) -> dict[str, int | None]:

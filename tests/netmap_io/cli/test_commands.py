@@ -166,6 +166,7 @@ def test_pump_copies_a_capture(here):
         "no_room": 0,
         "too_long": 0,
         "given_up": 0,
+        "failed": 0,
         "retries": 0,
     }
     with open_port("pcap:x") as before, open_port("pcap:y") as after:
@@ -214,8 +215,10 @@ def test_a_port_that_fails_stops_both_ways_and_is_told():
     b.send(Burst.of([b"x"]))
     left._outward.end()
     start = time.monotonic()
-    with pytest.raises(PortClosedError):
-        run([Way(left, right, stop, True, 8), Way(right, left, stop, True, 8)], stop, LiveRates("test", False))
+    ways = [Way(left, right, stop, True, 8), Way(right, left, stop, True, 8)]
+    assert run(ways, stop, LiveRates("test", False))
+    assert isinstance(ways[1].problem, PortClosedError)
+    assert (ways[1].flow.received_frames, ways[1].flow.failed) == (1, 1)
     assert time.monotonic() - start < 10
 
 
@@ -253,14 +256,28 @@ def test_wrong_use_is_one_sentence(here, arguments, code, sentence):
     assert sentence in complaint(*arguments, code=code)
 
 
-def test_damage_is_one_sentence_after_what_came_before(here):
+def test_damage_is_one_sentence_after_the_account_of_what_came_before(here):
     told("gen", "pcap:x?mode=write", "--count", "100")
     octets = bytearray((here / "x").read_bytes())
-    octets[5000:5004] = b"\xff\xff\xff\xff"
+    at = len(octets) - 50 * 76  # 50 blocks before the end; without a time they are simple ones
+    assert octets[at : at + 8] == bytes([3, 0, 0, 0, 76, 0, 0, 0])
+    octets[at + 4 : at + 8] = b"\xff\xff\xff\xff"
     (here / "x").write_bytes(octets)
-    done = CliRunner().invoke(cli, ["sink", "pcap:x"], prog_name="netmap-io")
-    assert done.exit_code == 3
-    assert "x, octet " in done.stderr
+    for command in (["sink", "pcap:x"], ["pump", "pcap:x", "memory:?link_type=ethernet"]):
+        done = CliRunner().invoke(cli, [*command, "--json"], prog_name="netmap-io")
+        assert done.exit_code == 3
+        assert f"x, octet {at}" in done.stderr
+        account = json.loads(done.stdout)
+        assert account["problem"] == done.stderr.removeprefix("netmap-io: ").rstrip()
+        assert (account["frames"] if "frames" in account else account["ways"][0]["sent_frames"]) == 50
+
+
+def test_a_full_disk_is_one_sentence_and_the_account_holds():
+    done = CliRunner().invoke(cli, ["gen", "pcap:/dev/full?mode=write", "--json"], prog_name="netmap-io")
+    assert (done.exit_code, "no space left" in done.stderr) == (3, True)
+    account = json.loads(done.stdout)
+    assert account["made_frames"] == account["sent_frames"] + account["failed"] > 0
+    assert "no space left" in account["problem"]
 
 
 def test_ctrl_c_prints_the_account(here):
