@@ -1,6 +1,7 @@
 """Whether AF_XDP works here: a socket is made and bound in copy mode, with no program loaded, and closed again.
 
-That changes nothing for the interface: in copy mode the driver is not asked.  Zero-copy is not tried, because for it
+That changes nothing for the interface: in copy mode the driver is not asked; the queue is free again after a few
+milliseconds.  Zero-copy is not tried, because for it
 some drivers reset a queue; what the driver declares is read instead (`netdev`).
 """
 
@@ -12,6 +13,7 @@ import mmap
 import os
 import socket
 import struct
+import time
 
 __all__ = ["try_copy_mode", "try_socket"]
 
@@ -19,6 +21,7 @@ _AF_XDP, _SOL_XDP = 44, 283
 _RX_RING, _UMEM_REG, _UMEM_FILL_RING, _UMEM_COMPLETION_RING = 2, 4, 5, 6
 _COPY = 1 << 1
 _CHUNK_OCTETS, _CHUNKS = 4096, 16
+_TRIES, _PAUSE_S = 21, 0.025
 
 
 def try_socket() -> int:
@@ -31,7 +34,19 @@ def try_socket() -> int:
 
 
 def try_copy_mode(interface_index: int, queue: int = 0) -> int:
-    """0, or the errno with which a socket cannot be bound to a queue."""
+    """0, or the errno with which a socket cannot be bound to a queue.
+
+    The kernel frees a queue a few milliseconds after its socket was closed: EBUSY is asked again for half a second.
+    """
+    for _ in range(_TRIES):
+        number = _bind(interface_index, queue)
+        if number != errno.EBUSY:
+            break
+        time.sleep(_PAUSE_S)
+    return number
+
+
+def _bind(interface_index: int, queue: int) -> int:
     libc = ctypes.CDLL(None, use_errno=True)
     memory = mmap.mmap(-1, _CHUNK_OCTETS * _CHUNKS)
     base = ctypes.c_char.from_buffer(memory)
