@@ -17,7 +17,17 @@ from netmap_io.errors import LinkTypeError, PortAddressError, PortClosedError, P
 if TYPE_CHECKING:
     from netmap_io.burst import Burst
 
-__all__ = ["Capabilities", "Counters", "LinkType", "Options", "Port", "open_port", "register", "require_link_type"]
+__all__ = [
+    "Capabilities",
+    "Counters",
+    "LinkType",
+    "Options",
+    "Port",
+    "nearest",
+    "open_port",
+    "register",
+    "require_link_type",
+]
 
 
 class LinkType(Enum):
@@ -195,7 +205,7 @@ class Options:
     def finish(self) -> None:
         """Raise PortAddressError for an option that nobody took."""
         for name in self.given:
-            raise PortAddressError(f"{self.driver} has no option {name!r}; {_nearest(name, self.known)}")
+            raise PortAddressError(f"{self.driver} has no option {name!r}; {nearest(name, self.known)}")
 
 
 Driver = Callable[[str, Options], Port]
@@ -215,19 +225,42 @@ def register(name: str, driver: str | Driver) -> None:
 def open_port(address: str) -> Port:
     """Open a port by its address, `driver:target?option=value&...`.  A target with a "?" in it writes it as %3F.
 
+    Wrappers stand before the driver, the outermost first: `fault+trace+driver:target?loss=0.01&option=value`.
+
     Raises: PortAddressError: no such driver or option; PortError: what the driver could not open.
     """
-    name, colon, rest = address.partition(":")
+    names, colon, rest = address.partition(":")
+    *wrappers, name = names.split("+")
     driver = _DRIVERS.get(name)
     if driver is None or not colon:
-        hint = f"{_nearest(name, list(_DRIVERS))}; an address is driver:target?option=value"
+        hint = f"{nearest(name, list(_DRIVERS))}; an address is driver:target?option=value"
         raise PortAddressError(f"{address!r} names no driver; {hint}")
     target, _, query = rest.partition("?")
     options = Options(name, _parse(name, query))
-    if isinstance(driver, str):
-        module, _, function = driver.partition(":")
-        driver = getattr(importlib.import_module(module), function)
-    return driver(_unescape(target), options)
+    target = _unescape(target)
+    if not wrappers:
+        return _load(driver)(target, options)
+    from netmap_io.wrappers.address import open_wrapped
+
+    return open_wrapped(wrappers, options, lambda: _load(driver)(target, options))
+
+
+def driver_names() -> list[str]:
+    """The drivers that `open_port` knows."""
+    return sorted(_DRIVERS)
+
+
+def driver_functions() -> dict[str, Driver]:
+    """The drivers by name, each imported."""
+    return {name: _load(driver) for name, driver in _DRIVERS.items()}
+
+
+def _load(driver: str | Driver) -> Driver:
+    if not isinstance(driver, str):
+        return driver
+    module, _, function = driver.partition(":")
+    loaded: Driver = getattr(importlib.import_module(module), function)
+    return loaded
 
 
 def _parse(driver: str, query: str) -> dict[str, str]:
@@ -250,7 +283,8 @@ def _unescape(text: str) -> str:
     return unquote(text)
 
 
-def _nearest(name: str, known: list[str]) -> str:
+def nearest(name: str, known: list[str]) -> str:
+    """What to say about a name that is not known: the ones that look like it, or all."""
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if near:
         return f"did you mean {' or '.join(near)}?"
