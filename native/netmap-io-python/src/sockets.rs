@@ -168,20 +168,21 @@ impl RecordStream {
         queue.check(shortest).and_then(|()| queue.check(longest)).map_err(PyValueError::new_err)
     }
 
-    /// Queue frames from the front and write; frames taken, and where the stream stands.
+    /// Queue frames from the front (`force`: room or not) and write; frames taken, and where the stream stands.
     fn send(
         &self,
         py: Python<'_>,
         descriptor: i32,
         columns: Columns<'_>,
         max_frames: usize,
+        force: bool,
     ) -> PyResult<(usize, &'static str, SystemError)> {
         let frames = columns.frames()?;
         let (taken, state) = py.detach(|| {
             let mut queue = hold(&self.queue);
             let mut taken = 0;
             loop {
-                let count = queue.put(&frames, taken, max_frames - taken);
+                let count = queue.put(&frames, taken, max_frames - taken, force);
                 taken += count;
                 let state = write_stream(descriptor, &mut queue);
                 if count == 0 || state != State::Open {
@@ -191,12 +192,6 @@ impl RecordStream {
         });
         let (name, error) = state_tuple(state);
         Ok((taken, name, error))
-    }
-
-    /// Queue only, for a stream that is not open yet; frames taken.
-    fn queue(&self, py: Python<'_>, columns: Columns<'_>, max_frames: usize) -> PyResult<usize> {
-        let frames = columns.frames()?;
-        Ok(py.detach(|| hold(&self.queue).put(&frames, 0, max_frames)))
     }
 
     /// Whether `send` would take a frame.

@@ -229,12 +229,12 @@ impl Queue {
         self.octets() < self.limit
     }
 
-    /// Take at most `most` frames from `first` on, while there is room; how many.
-    pub fn put(&mut self, frames: &Frames<'_>, first: usize, most: usize) -> usize {
+    /// Take at most `most` frames from `first` on, while there is room (`force`: room or not); how many.
+    pub fn put(&mut self, frames: &Frames<'_>, first: usize, most: usize, force: bool) -> usize {
         self.octets.drain(..self.start);
         self.start = 0;
         let mut taken = 0;
-        while taken < most && first + taken < frames.len() && self.octets.len() < self.limit {
+        while taken < most && first + taken < frames.len() && (force || self.octets.len() < self.limit) {
             let frame = frames.frame(first + taken);
             if let Framing::Prefixed { octets, inclusive } = self.framing {
                 let length = frame.len() + if inclusive { octets } else { 0 };
@@ -289,7 +289,7 @@ mod tests {
 
     fn written(framing: Framing, lengths: &[usize]) -> Vec<u8> {
         let mut queue = Queue::new(framing, usize::MAX);
-        assert_eq!(queue.put(&batch(lengths).frames(), 0, usize::MAX), lengths.len());
+        assert_eq!(queue.put(&batch(lengths).frames(), 0, usize::MAX, false), lengths.len());
         let octets = queue.waiting().to_vec();
         queue.went(octets.len());
         assert_eq!((queue.records(), queue.sent().0 as usize), (0, lengths.len()));
@@ -364,12 +364,12 @@ mod tests {
     fn the_queue_counts_a_record_when_its_last_octet_has_gone() {
         let mut queue = Queue::new(Framing::Prefixed { octets: 2, inclusive: false }, 6);
         let frames = batch(&[3, 3, 3]);
-        assert_eq!(queue.put(&frames.frames(), 0, usize::MAX), 2);
+        assert_eq!(queue.put(&frames.frames(), 0, usize::MAX, false), 2);
         queue.went(4);
         assert_eq!((queue.records(), queue.sent()), (2, (0, 0)));
         queue.went(1);
         assert_eq!((queue.records(), queue.sent()), (1, (1, 3)));
-        assert_eq!(queue.put(&frames.frames(), 2, usize::MAX), 1);
+        assert_eq!(queue.put(&frames.frames(), 2, usize::MAX, false), 1);
         assert_eq!(queue.drop_all(), 2);
         assert_eq!((queue.octets(), queue.sent()), (0, (1, 3)));
     }

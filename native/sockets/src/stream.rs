@@ -87,7 +87,7 @@ mod tests {
         let mut given = Batch::with_capacity(0, 0);
         let mut put = 0;
         while given.len() < frames.len() {
-            put += queue.put(&frames.frames(), put, usize::MAX);
+            put += queue.put(&frames.frames(), put, usize::MAX, false);
             assert_eq!(write(near.as_raw_fd(), &mut queue), State::Open);
             let room = given.len() + 7;
             assert_eq!(read(far.as_raw_fd(), &mut cutter, &mut given, room, 0), State::Open);
@@ -106,7 +106,7 @@ mod tests {
         let mut queue = Queue::new(Framing::Stream, 100);
         let mut frames = Batch::with_capacity(0, 0);
         frames.push(b"abc", -1, 3, 0);
-        assert_eq!(queue.put(&frames.frames(), 0, usize::MAX), 1);
+        assert_eq!(queue.put(&frames.frames(), 0, usize::MAX, false), 1);
         assert_eq!(write(near.as_raw_fd(), &mut queue), State::Lost(libc::EPIPE));
         assert_eq!(queue.drop_all(), 1);
     }
