@@ -37,7 +37,7 @@ from netmap_io.errors import (
         ("pcap:x?link_type=ether", "link_type=ether"),
         ("pcap:x?mode=write&format=pcap&comment=hi", "pcap has no place"),
         ("pcap:x?mode=write&link_type=70000", "16 bits"),
-        ("memory:x", "takes no target"),
+        ("memory:x?capacity_octets=0", "from 1 to"),
         ("memory:?capacity=3", "did you mean capacity_frames"),
     ],
 )

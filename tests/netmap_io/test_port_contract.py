@@ -16,6 +16,7 @@ import pytest
 from netmap_io import Burst, LinkType, Port, open_port
 from netmap_io.burst import ETHERNET, RAW_OCTETS, join
 from netmap_io.drivers.memory import memory_pair
+from netmap_io.drivers.shared_memory import SharedMemoryPort
 from netmap_io.errors import LinkTypeError, PortClosedError, PortUnsupportedError
 from netmap_io.port import require_link_type
 
@@ -68,6 +69,22 @@ def _loop(tmp_path, options: str) -> Iterator[Carry]:
 
 
 @contextmanager
+def _shared(tmp_path, options: str) -> Iterator[Carry]:
+    near = SharedMemoryPort.create()
+    far = SharedMemoryPort.attach(near.handover())
+
+    def carry(burst: Burst) -> Port:
+        assert near.send(burst) == len(burst)
+        near.flush()
+        near.close()
+        assert (near.counters.sent_frames, near.counters.sent_octets) == (len(burst), burst.octets)
+        return far
+
+    yield carry
+    far.close()
+
+
+@contextmanager
 def _udp(tmp_path, options: str) -> Iterator[Carry]:
     with open_port(f"udp:127.0.0.1:0?{options}") as port, open_port(f"udp:?peer=127.0.0.1:{port.local[1]}") as near:
 
@@ -108,6 +125,7 @@ SUBJECTS = {
     "pcap-big-endian": (_pcap, "format=pcap&byte_order=big"),
     "memory-pair": (_memory, ""),
     "memory-loop": (_loop, ""),
+    "memory-shared": (_shared, ""),
     "udp": (_udp, "gro=no"),
     "udp-joined": (_udp, "gro=yes"),
     "tcp-length16": (_tcp, "framing=length16"),
