@@ -13,6 +13,7 @@ __all__ = [
     "PortAddressError",
     "PortClosedError",
     "PortError",
+    "PortSystemError",
     "PortUnsupportedError",
 ]
 
@@ -31,6 +32,10 @@ class PortClosedError(PortError, ValueError):
 
 class PortUnsupportedError(PortError):
     """Something that this port cannot do by its nature."""
+
+
+class PortSystemError(PortError):
+    """What the operating system or the other end refused: no privilege, a busy port, an unknown host, a lost peer."""
 
 
 class LinkTypeError(PortError, ValueError):

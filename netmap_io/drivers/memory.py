@@ -1,4 +1,8 @@
-"""memory: a port in this process.  `memory:` is a loop: what is sent is received; `memory_pair` makes two ends."""
+"""memory: ports in this process, and between two.
+
+`memory:` is a loop: what is sent is received; `memory_pair` makes two ends.  `memory:name` meets another process that
+opens the same name (`netmap_io.drivers.shared_memory`).
+"""
 
 from __future__ import annotations
 
@@ -8,18 +12,13 @@ import threading
 import time
 from collections import deque
 
-from netmap_io.burst import ETHERNET, Burst, join
-from netmap_io.errors import LinkTypeError, PortAddressError, PortClosedError
+from netmap_io.burst import Burst, join
+from netmap_io.drivers.descriptor import LINK_TYPES, check_frames
+from netmap_io.errors import PortClosedError
 from netmap_io.port import Capabilities, Counters, LinkType, Options, Port
 
 __all__ = ["MemoryPort", "memory_pair", "open_address"]
 
-_LINK_TYPES = {
-    "ethernet": LinkType.ETHERNET,
-    "raw_octets": LinkType.RAW_OCTETS,
-    "cadu_stream": LinkType.CADU_STREAM,
-    "transfer_frames": LinkType.TRANSFER_FRAMES,
-}
 _MAXIMUM_FRAME_OCTETS = 1 << 24
 
 
@@ -113,11 +112,7 @@ class MemoryPort(Port):
         self.require_open()
         if self._outward.ended:
             raise PortClosedError("the other end of this MemoryPort is closed")
-        ethernet = self.capabilities.link_type is LinkType.ETHERNET
-        if ethernet != bool((burst.link_types == ETHERNET).all()) and len(burst):
-            raise LinkTypeError(f"this MemoryPort carries {self.capabilities.link_type.value}; the burst does not")
-        if len(burst) and int(burst.lengths.max()) > self.capabilities.maximum_frame_octets:
-            raise ValueError(f"a frame is longer than the {self.capabilities.maximum_frame_octets} octets of this port")
+        check_frames(self, burst)
         taken = self._outward.put(burst)
         self._counters.sent_frames += taken
         self._counters.sent_octets += burst.part(0, taken).octets
@@ -150,14 +145,16 @@ def memory_pair(
     return MemoryPort(back, there, capabilities), MemoryPort(there, back, capabilities)
 
 
-def open_address(target: str, options: Options) -> MemoryPort:
-    """`memory:?link_type=raw_octets&capacity_frames=65536&when_full=back_pressure`"""
-    link_type = options.choice("link_type", _LINK_TYPES, "raw_octets")
+def open_address(target: str, options: Options) -> Port:
+    """`memory:?link_type=raw_octets&capacity_frames=65536&when_full=back_pressure`, or `memory:name?...`"""
+    if target or "descriptors" in options.given:
+        from netmap_io.drivers import shared_memory
+
+        return shared_memory.open_address(target, options)
+    link_type = options.choice("link_type", LINK_TYPES, "raw_octets")
     capacity = options.integer("capacity_frames", 65536, minimum=1)
     back_pressure = options.choice("when_full", {"back_pressure": True, "drop": False}, "back_pressure")
     options.finish()
-    if target:
-        raise PortAddressError(f"memory: takes no target, {target!r} was given; memory_pair makes two connected ports")
     lane = _Lane(capacity)
     return MemoryPort(lane, lane, _capabilities(link_type, back_pressure))
 

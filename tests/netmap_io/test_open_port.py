@@ -24,7 +24,7 @@ from netmap_io.errors import (
     [
         ("pcpa:x", "did you mean pcap"),
         ("pcap", "driver:target"),
-        ("netmap:em0", "there is memory, pcap"),
+        ("xyzzy:em0", "there is memory, pcap"),
         ("pcap:", "needs a file"),
         ("pcap:x?mode=append", "mode=append is not one of read, write"),
         ("pcap:x?pase=2", "did you mean pace"),
@@ -37,7 +37,7 @@ from netmap_io.errors import (
         ("pcap:x?link_type=ether", "link_type=ether"),
         ("pcap:x?mode=write&format=pcap&comment=hi", "pcap has no place"),
         ("pcap:x?mode=write&link_type=70000", "16 bits"),
-        ("memory:x", "takes no target"),
+        ("memory:x?capacity_octets=0", "from 1 to"),
         ("memory:?capacity=3", "did you mean capacity_frames"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import pickle
 import select
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,8 +14,9 @@ import numpy as np
 import pytest
 
 from netmap_io import Burst, LinkType, Port, open_port
-from netmap_io.burst import ETHERNET, RAW_OCTETS
+from netmap_io.burst import ETHERNET, RAW_OCTETS, join
 from netmap_io.drivers.memory import memory_pair
+from netmap_io.drivers.shared_memory import SharedMemoryPort
 from netmap_io.errors import LinkTypeError, PortClosedError, PortUnsupportedError
 from netmap_io.port import require_link_type
 
@@ -66,14 +68,75 @@ def _loop(tmp_path, options: str) -> Iterator[Carry]:
         yield carry
 
 
+@contextmanager
+def _shared(tmp_path, options: str) -> Iterator[Carry]:
+    near = SharedMemoryPort.create()
+    far = SharedMemoryPort.attach(near.handover())
+
+    def carry(burst: Burst) -> Port:
+        assert near.send(burst) == len(burst)
+        near.flush()
+        near.close()
+        assert (near.counters.sent_frames, near.counters.sent_octets) == (len(burst), burst.octets)
+        return far
+
+    yield carry
+    far.close()
+
+
+@contextmanager
+def _udp(tmp_path, options: str) -> Iterator[Carry]:
+    with open_port(f"udp:127.0.0.1:0?{options}") as port, open_port(f"udp:?peer=127.0.0.1:{port.local[1]}") as near:
+
+        def carry(burst: Burst) -> Port:
+            assert near.send(burst) == len(burst)
+            near.flush()
+            assert (near.counters.sent_frames, near.counters.sent_octets) == (len(burst), burst.octets)
+            return port
+
+        yield carry
+
+
+@contextmanager
+def _tcp(tmp_path, options: str) -> Iterator[Carry]:
+    """The server sends and closes: the client comes to an end."""
+    with open_port(f"tcp:127.0.0.1:0?mode=server&link_type=raw_octets&{options}") as far:
+        port = open_port(f"tcp:127.0.0.1:{far.local[1]}?link_type=raw_octets&{options}")
+
+        def carry(burst: Burst) -> Port:
+            while not far.peers:
+                far.receive(1, 1)
+            assert far.send(burst) == len(burst)
+            far.flush()
+            assert (far.counters.sent_frames, far.counters.sent_octets) == (len(burst), burst.octets)
+            far.close()
+            poll = select.poll()  # the end has come: all that was before it is there
+            poll.register(port._connections[0].socket, select.POLLRDHUP)
+            assert poll.poll(10_000)
+            return port
+
+        yield carry
+        port.close()
+
+
 SUBJECTS = {
     "pcapng": (_pcap, "format=pcapng"),
     "pcap": (_pcap, "format=pcap"),
     "pcap-big-endian": (_pcap, "format=pcap&byte_order=big"),
     "memory-pair": (_memory, ""),
     "memory-loop": (_loop, ""),
+    "memory-shared": (_shared, ""),
+    "udp": (_udp, "gro=no"),
+    "udp-joined": (_udp, "gro=yes"),
+    "tcp-length16": (_tcp, "framing=length16"),
+    "tcp-length32": (_tcp, "framing=length32&length_counts=all"),
 }
-ENDLESS = {"memory-loop"}
+ENDLESS = {"memory-loop", "udp", "udp-joined"}
+"""Those that never know that no more will come."""
+STAMPED = {"udp", "udp-joined", "tcp-length16", "tcp-length32"}
+"""Those that carry no times: who receives stamps."""
+ON_ETHERNET: set[str] = set()
+"""Those that carry Ethernet frames and nothing else."""
 
 
 @pytest.fixture(params=SUBJECTS)
@@ -85,13 +148,26 @@ def subject(request, tmp_path):
 
 
 @pytest.fixture
-def burst() -> Burst:
-    frames = [bytes([index]) * (index % 70) for index in range(100)]
-    return Burst.of(frames, [1_700_000_000_000_000_000 + index for index in range(100)])
+def burst(subject) -> Burst:
+    """A hundred frames, empty ones among them where the carrier can have them."""
+    ethernet = subject.name in ON_ETHERNET
+    least = 14 if ethernet else 0
+    frames = [bytes([index]) * (least + index % 70) for index in range(100)]
+    times = [1_700_000_000_000_000_000 + index for index in range(100)]
+    return Burst.of(frames, times, link_types=ETHERNET if ethernet else RAW_OCTETS)
+
+
+def assert_same(subject, received: Burst, burst: Burst) -> None:
+    """All is the same, but for times where the carrier cannot keep them: those are of now."""
+    if subject.name in STAMPED:
+        assert (np.abs(received.timestamps_ns - time.time_ns()) < 600_000_000_000).all()
+        columns = {"original_lengths": received.original_lengths, "link_types": received.link_types}
+        received = Burst.of(list(received), burst.timestamps_ns, **columns)
+    assert received == burst
 
 
 def test_what_is_sent_is_received(subject, burst):
-    assert subject(burst).receive(1000, 0) == burst
+    assert_same(subject, subject(burst).receive(1000, 0), burst)
 
 
 def test_receive_keeps_to_max_frames_and_loses_nothing(subject, burst):
@@ -99,7 +175,7 @@ def test_receive_keeps_to_max_frames_and_loses_nothing(subject, burst):
     parts = [port.receive(33, 0) for _ in range(4)]
     assert [len(part) for part in parts] == [33, 33, 33, 1]
     assert [bytes(frame) for part in parts for frame in part] == [bytes(frame) for frame in burst]
-    assert np.concatenate([part.timestamps_ns for part in parts]).tolist() == burst.timestamps_ns.tolist()
+    assert_same(subject, join(parts), burst)
     assert (port.counters.received_frames, port.counters.received_octets) == (100, burst.octets)
 
 
@@ -127,7 +203,7 @@ def test_a_received_burst_outlives_everything(subject, burst):
     del port
     gc.collect()
     assert bytes(frame) == bytes(burst[50])
-    assert pickle.loads(pickle.dumps(received)) == burst
+    assert_same(subject, pickle.loads(pickle.dumps(received)), burst)
 
 
 def test_lent_frames_raise_after_their_block(subject, burst):
@@ -147,9 +223,9 @@ def test_lent_frames_raise_after_their_block(subject, burst):
     ):
         with pytest.raises(ValueError):
             use()
-    assert kept == burst[:10]
-    assert columns.tolist() == burst.timestamps_ns[:10].tolist()
-    assert port.receive(1000, 0) == burst[10:]
+    assert_same(subject, kept, burst[:10])
+    assert columns.tolist() == kept.timestamps_ns.tolist()
+    assert_same(subject, port.receive(1000, 0), burst[10:])
 
 
 def test_lent_frames_are_taken_back_when_the_block_fails(subject, burst):
@@ -180,7 +256,7 @@ def test_close_is_idempotent_and_final(subject, burst):
 
 def test_close_releases_the_port(subject, burst):
     port = subject(burst)
-    if subject.name in ENDLESS or subject.name == "memory-pair":
+    if "pcap" not in subject.name:
         descriptor = port.fileno()
         port.close()
         with pytest.raises(OSError):
@@ -205,8 +281,9 @@ def test_fileno_polls_readable_or_says_that_there_is_none(subject, burst):
 
 def test_capabilities_are_told(subject, burst):
     capabilities = subject(burst).capabilities
-    assert capabilities.link_type is LinkType.RAW_OCTETS
-    assert capabilities.maximum_frame_octets > 65535
+    ethernet = subject.name in ON_ETHERNET
+    assert capabilities.link_type is (LinkType.ETHERNET if ethernet else LinkType.RAW_OCTETS)
+    assert capabilities.maximum_frame_octets >= 1514
     assert capabilities.timestamp_source
     with pytest.raises(AttributeError):
         capabilities.mtu = 3
@@ -214,14 +291,21 @@ def test_capabilities_are_told(subject, burst):
 
 def test_another_link_type_is_refused_with_a_sentence(subject, burst, tmp_path):
     port = subject(burst)
-    require_link_type(port, LinkType.RAW_OCTETS)
-    with pytest.raises(LinkTypeError, match="carries raw octets, but a CADU stream is needed"):
+    given = port.capabilities.link_type
+    require_link_type(port, given)
+    with pytest.raises(LinkTypeError, match=f"carries {given.value}, but a CADU stream is needed"):
         require_link_type(port, LinkType.CADU_STREAM)
 
 
 def test_sending_another_link_type_is_refused(tmp_path):
     burst = Burst.of([b"abc"], link_types=ETHERNET)
-    for port in (open_port("memory:"), open_port(f"pcap:{tmp_path}/x?mode=write&link_type=raw_octets")):
+    addresses = (
+        "memory:",
+        f"pcap:{tmp_path}/x?mode=write&link_type=raw_octets",
+        "udp:?peer=127.0.0.1:9",
+        "tcp:127.0.0.1:0?mode=server",
+    )
+    for port in map(open_port, addresses):
         with port, pytest.raises(LinkTypeError, match=r"carries|holds"):
             port.send(burst)
         assert port.counters.sent_frames == 0

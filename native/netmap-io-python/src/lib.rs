@@ -2,6 +2,8 @@
 mod buffer;
 mod capture;
 mod payload;
+mod sockets;
+mod sockets_shared;
 
 use pyo3::prelude::*;
 
@@ -13,4 +15,8 @@ mod native {
     use crate::capture::{CaptureReader, CaptureWriter};
     #[pymodule_export]
     use crate::payload::{PayloadExtractor, udp_frames};
+    #[pymodule_export]
+    use crate::sockets::{DatagramSocket, Gathered, RecordStream, TapDevice};
+    #[pymodule_export]
+    use crate::sockets_shared::{SharedOctets, SharedRings};
 }
