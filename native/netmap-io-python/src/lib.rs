@@ -2,6 +2,8 @@
 mod buffer;
 mod capture;
 mod payload;
+mod rings;
+mod rings_packet;
 
 use pyo3::prelude::*;
 
@@ -13,4 +15,8 @@ mod native {
     use crate::capture::{CaptureReader, CaptureWriter};
     #[pymodule_export]
     use crate::payload::{PayloadExtractor, udp_frames};
+    #[pymodule_export]
+    use crate::rings::RingMemory;
+    #[pymodule_export]
+    use crate::rings_packet::PacketRings;
 }
