@@ -200,6 +200,7 @@ class Options:
 
 Driver = Callable[[str, Options], Port]
 _DRIVERS: dict[str, str | Driver] = {
+    "af_xdp": "netmap_io.drivers.af_xdp:open_address",
     "memory": "netmap_io.drivers.memory:open_address",
     "packet": "netmap_io.drivers.af_packet:open_address",
     "pcap": "netmap_io.drivers.pcap:open_address",

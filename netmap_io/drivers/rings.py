@@ -132,7 +132,7 @@ class RingPort(Port):
 
     capabilities: RingCapabilities
 
-    def __init__(self, rings: _native.PacketRings, capabilities: RingCapabilities) -> None:
+    def __init__(self, rings: _native.PacketRings | _native.XdpRings, capabilities: RingCapabilities) -> None:
         super().__init__()
         self.capabilities = capabilities
         self._rings = rings

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
-import random
 import socket
 import struct
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,37 +29,13 @@ from netmap_io.errors import (
     PortUnsupportedError,
 )
 
-HEAD = bytes.fromhex("0200000000020200000000018888")  # addresses, a type for local experiments
+_SPEC = importlib.util.spec_from_file_location("netmap_io_links", Path(__file__).with_name("links.py"))
+links = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(links)
+HEAD, burst_of, frames_of = links.HEAD, links.burst_of, links.frames_of
+receive_count, send_all = links.receive_count, links.send_all
+
 TAGGED_HEAD = HEAD[:12] + bytes.fromhex("81002064")
-
-
-def frames_of(count: int, low: int = 60, high: int = 1514, seed: int = 1) -> list[bytes]:
-    """Frames of random lengths that say their number."""
-    random_ = random.Random(seed)
-    return [
-        HEAD + index.to_bytes(4, "big") + random_.randbytes(random_.randint(low, high) - len(HEAD) - 4)
-        for index in range(count)
-    ]
-
-
-def burst_of(frames: list[bytes]) -> Burst:
-    return Burst.of(frames, link_types=ETHERNET)
-
-
-def send_all(port, frames: list[bytes], seconds: float = 20) -> None:
-    burst = burst_of(frames)
-    deadline = time.monotonic() + seconds
-    while len(burst):
-        burst = burst[port.send(burst) :]
-        assert time.monotonic() < deadline
-
-
-def receive_count(port, count: int, seconds: float = 20) -> list[bytes]:
-    frames: list[bytes] = []
-    deadline = time.monotonic() + seconds
-    while len(frames) < count and time.monotonic() < deadline:
-        frames += [bytes(frame) for frame in port.receive(1000, 0.05)]
-    return frames
 
 
 @contextmanager

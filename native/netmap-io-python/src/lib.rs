@@ -4,6 +4,7 @@ mod capture;
 mod payload;
 mod rings;
 mod rings_packet;
+mod rings_xdp;
 
 use pyo3::prelude::*;
 
@@ -19,4 +20,6 @@ mod native {
     use crate::rings::RingMemory;
     #[pymodule_export]
     use crate::rings_packet::PacketRings;
+    #[pymodule_export]
+    use crate::rings_xdp::XdpRings;
 }

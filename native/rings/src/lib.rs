@@ -4,6 +4,7 @@
 //! to mapped memory, the second makes system calls.  The ring arithmetic above them is safe code over a mapping, so that
 //! its tests put a simulated kernel on the other side of an anonymous file and need no privileges.
 pub mod error;
+pub(crate) mod lengths;
 pub mod memory;
 pub mod packet;
 pub mod slots;

@@ -22,6 +22,11 @@ pub(crate) fn socket(family: i32, kind: i32, protocol: i32) -> io::Result<OwnedF
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
+/// A socket to ask about interfaces with: those that carry frames do not all answer.
+pub(crate) fn control_socket() -> io::Result<OwnedFd> {
+    socket(libc::AF_UNIX, libc::SOCK_DGRAM, 0)
+}
+
 /// Set a socket option whose value is `value`.
 pub(crate) fn set_option<T: Copy>(socket: BorrowedFd<'_>, level: i32, name: i32, value: &T) -> io::Result<()> {
     let octets = size_of::<T>() as libc::socklen_t;
@@ -31,14 +36,11 @@ pub(crate) fn set_option<T: Copy>(socket: BorrowedFd<'_>, level: i32, name: i32,
 }
 
 /// A socket option as numbers of 32 or 64 bits; what the kernel does not fill stays 0.
-pub(crate) fn get_option<T: Copy + Default, const N: usize>(
+pub(crate) fn get_option<T: Integer, const N: usize>(
     socket: BorrowedFd<'_>,
     level: i32,
     name: i32,
-) -> io::Result<[T; N]>
-where
-    T: Integer,
-{
+) -> io::Result<[T; N]> {
     let mut value = [T::default(); N];
     let mut octets = size_of_val(&value) as libc::socklen_t;
     let place = value.as_mut_ptr().cast();
@@ -48,7 +50,7 @@ where
 }
 
 /// Integers that `get_option` fills.
-pub(crate) trait Integer {}
+pub(crate) trait Integer: Copy + Default {}
 impl Integer for u32 {}
 impl Integer for u64 {}
 
@@ -162,7 +164,10 @@ pub(crate) fn interface(socket: BorrowedFd<'_>, name: &str) -> Result<Interface,
     }
     let get = |what| {
         let mut request = named(name);
-        ask(socket, what, &mut request).map_err(|_| missing())?;
+        ask(socket, what, &mut request).map_err(|error| match error.raw_os_error() {
+            Some(libc::ENODEV) => missing(),
+            _ => RingError::of_system(&error, name, "looking the interface up"),
+        })?;
         Ok::<_, RingError>(request)
     };
     let hardware = get(libc::SIOCGIFHWADDR)?.data;

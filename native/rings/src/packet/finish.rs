@@ -1,12 +1,11 @@
 //! What the kernel leaves undone in a received frame: the checksum that a card would have made, the VLAN tag that it
 //! took out.  Both are put right in the ring's own memory, which is ours meanwhile.
+use crate::lengths::{VLAN_TAG_OCTETS, VLAN_TYPE};
 use crate::memory::Mapping;
 use crate::slots::Slot;
 
 const STATUS_VLAN_VALID: u32 = 1 << 4;
 const STATUS_VLAN_TYPE_VALID: u32 = 1 << 6;
-const VLAN_TYPE: u16 = 0x8100;
-const VLAN_TAG_OCTETS: usize = 4;
 const ADDRESSES_OCTETS: usize = 12;
 /// `struct virtio_net_hdr`: flags, segmentation, its header's and segments' length, checksum's start and place.
 const OFFLOAD_OCTETS: usize = 10;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use netmap_io_capture::batch::Batch;
 
 use crate::error::{Kind, RingError};
+use crate::lengths::ETHERNET_HEADER_OCTETS;
 use crate::memory::Mapping;
 use crate::packet::blocks::BlockRing;
 use crate::packet::finish::Account;
@@ -20,7 +21,6 @@ const EVERY_PROTOCOL: u16 = 3;
 const PROMISCUOUS: u16 = 1;
 const TIMESTAMP_RAW_HARDWARE: u32 = 1 << 6;
 const FRAME_OCTETS: u32 = 2048; // TPACKET_V3 ignores it but for a check
-const ETHERNET_HEADER_OCTETS: usize = 14;
 
 /// How to receive.
 #[derive(Clone, Copy, Debug)]

@@ -5,16 +5,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use netmap_io_capture::batch::Frames;
 
 use crate::error::{Kind, RingError};
+use crate::lengths::{self, ETHERNET_HEADER_OCTETS, VLAN_TAG_OCTETS};
 use crate::memory::Mapping;
 use crate::packet::frames::{FrameRing, HEADER_OCTETS};
 use crate::packet::receiver::open_socket;
 use crate::packet::{Address, PACKET_QDISC_BYPASS, PACKET_TX_RING, PACKET_VERSION, SOL_PACKET, TPACKET_V2};
 use crate::system::{self, Interface};
 
-/// Octets of an Ethernet header: no frame is shorter.
-pub const MINIMUM_OCTETS: usize = 14;
-const VLAN_TAG_OCTETS: usize = 4;
-const VLAN_TYPE: [u8; 2] = [0x81, 0x00];
 const BLOCK_OCTETS: usize = 1 << 18;
 /// What the kernel counts for a frame besides its octets, roughly.
 const BOOKKEEPING_OCTETS: usize = 1024;
@@ -60,7 +57,7 @@ impl Transmitter {
     /// Fewer than given: the device's queue or the ring is full.  Frames that the kernel did not take are not in the
     /// ring afterwards.
     pub fn send(&mut self, frames: &Frames<'_>) -> Result<usize, RingError> {
-        self.check(frames)?;
+        lengths::check(frames, &self.interface.name, self.interface.mtu + ETHERNET_HEADER_OCTETS)?;
         let mut taken = 0;
         while taken < frames.len() {
             let mut put = 0;
@@ -95,30 +92,10 @@ impl Transmitter {
             }
         }
     }
-
-    /// Say which frame cannot be sent by its length, before any is.
-    fn check(&self, frames: &Frames<'_>) -> Result<(), RingError> {
-        let longest = self.interface.mtu + MINIMUM_OCTETS;
-        for index in 0..frames.len() {
-            let frame = frames.frame(index);
-            let tagged = frame.get(12..14) == Some(&VLAN_TYPE);
-            let most = if tagged { longest + VLAN_TAG_OCTETS } else { longest };
-            if frame.len() < MINIMUM_OCTETS || frame.len() > most {
-                let message = format!(
-                    "frame {index} has {} octets; {} takes {MINIMUM_OCTETS} to {longest}, {VLAN_TAG_OCTETS} more with a \
-                     VLAN tag",
-                    frame.len(),
-                    self.interface.name
-                );
-                return Err(RingError::new(Kind::Frame, message));
-            }
-        }
-        Ok(())
-    }
 }
 
 fn make_ring(socket: BorrowedFd<'_>, slots: usize, mtu: usize) -> io::Result<FrameRing> {
-    let slot_octets = (HEADER_OCTETS + MINIMUM_OCTETS + VLAN_TAG_OCTETS + mtu).next_power_of_two();
+    let slot_octets = (HEADER_OCTETS + ETHERNET_HEADER_OCTETS + VLAN_TAG_OCTETS + mtu).next_power_of_two();
     let block_octets = BLOCK_OCTETS.max(slot_octets);
     let blocks = slots.div_ceil(block_octets / slot_octets);
     let request = RingRequest {
