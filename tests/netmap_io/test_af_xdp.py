@@ -144,9 +144,9 @@ def test_several_queues(veth):
         send_all(far, sent)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_frames_of_a_queue_without_a_socket_go_to_the_stack(veth, mode):
-    with veth.inside(), open_port(f"af_xdp:far?queue=1&mode={mode}") as far, open_port("packet:far") as stack:
+def test_frames_of_a_queue_without_a_socket_go_to_the_stack(veth):
+    # in driver mode: a veth tells the generic hook of no queue but 0
+    with veth.inside(), open_port("af_xdp:far?queue=1&mode=driver") as far, open_port("packet:far") as stack:
         sent = frames_of(20)
         for queue, receiver, other in ((0, stack, far), (1, far, stack)):
             with open_port(f"af_xdp:near?queue={queue}") as near:
