@@ -7,12 +7,17 @@ __all__ = [
     "CaptureError",
     "CaptureTooLongError",
     "CaptureUnreadableError",
+    "InterfaceDownError",
+    "InterfaceError",
+    "InterfaceVanishedError",
     "LentFrameError",
     "LinkTypeError",
     "NotACaptureError",
     "PortAddressError",
+    "PortBusyError",
     "PortClosedError",
     "PortError",
+    "PortPrivilegeError",
     "PortSystemError",
     "PortUnsupportedError",
 ]
@@ -28,6 +33,26 @@ class PortAddressError(PortError, ValueError):
 
 class PortClosedError(PortError, ValueError):
     """A port used after its `close`."""
+
+
+class PortBusyError(PortError):
+    """Somebody else holds what the port needs."""
+
+
+class PortPrivilegeError(PortError, PermissionError):
+    """The process lacks a privilege; the message names it."""
+
+
+class InterfaceError(PortError):
+    """A network interface that is not there, or is of the wrong kind."""
+
+
+class InterfaceDownError(InterfaceError):
+    """The interface is down.  The port stays usable and goes on when the interface is up again."""
+
+
+class InterfaceVanishedError(InterfaceError):
+    """The interface is gone.  The port's counters stay; nothing more comes or goes through it."""
 
 
 class PortUnsupportedError(PortError):

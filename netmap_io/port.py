@@ -210,7 +210,9 @@ class Options:
 
 Driver = Callable[[str, Options], Port]
 _DRIVERS: dict[str, str | Driver] = {
+    "af_xdp": "netmap_io.drivers.af_xdp:open_address",
     "memory": "netmap_io.drivers.memory:open_address",
+    "packet": "netmap_io.drivers.af_packet:open_address",
     "pcap": "netmap_io.drivers.pcap:open_address",
     "tcp": "netmap_io.drivers.tcp:open_address",
     "udp": "netmap_io.drivers.udp:open_address",

@@ -2,6 +2,9 @@
 mod buffer;
 mod capture;
 mod payload;
+mod rings;
+mod rings_packet;
+mod rings_xdp;
 mod sockets;
 mod sockets_shared;
 
@@ -15,6 +18,12 @@ mod native {
     use crate::capture::{CaptureReader, CaptureWriter};
     #[pymodule_export]
     use crate::payload::{PayloadExtractor, udp_frames};
+    #[pymodule_export]
+    use crate::rings::RingMemory;
+    #[pymodule_export]
+    use crate::rings_packet::PacketRings;
+    #[pymodule_export]
+    use crate::rings_xdp::XdpRings;
     #[pymodule_export]
     use crate::sockets::{DatagramSocket, Gathered, RecordStream, TapDevice};
     #[pymodule_export]

@@ -1,0 +1,116 @@
+//! A sending packet socket with its ring.
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use netmap_io_capture::batch::Frames;
+
+use crate::error::{Kind, RingError};
+use crate::lengths::{self, ETHERNET_HEADER_OCTETS, VLAN_TAG_OCTETS};
+use crate::memory::Mapping;
+use crate::packet::frames::{FrameRing, HEADER_OCTETS};
+use crate::packet::receiver::open_socket;
+use crate::packet::{Address, PACKET_QDISC_BYPASS, PACKET_TX_RING, PACKET_VERSION, SOL_PACKET, TPACKET_V2};
+use crate::system::{self, Interface};
+
+const BLOCK_OCTETS: usize = 1 << 18;
+/// What the kernel counts for a frame besides its octets, roughly.
+const BOOKKEEPING_OCTETS: usize = 1024;
+
+/// `struct tpacket_req`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct RingRequest {
+    block_octets: u32,
+    blocks: u32,
+    frame_octets: u32,
+    frames: u32,
+}
+
+/// Frames into a transmit ring.
+pub struct Transmitter {
+    socket: OwnedFd,
+    interface: Interface,
+    ring: FrameRing,
+}
+
+impl Transmitter {
+    /// Open a socket on the interface called `name` with room for at least `slots` frames.
+    pub fn open(name: &str, slots: usize, bypass_queueing: bool) -> Result<Self, RingError> {
+        let socket = open_socket(name)?;
+        let fd = socket.as_fd();
+        let interface = system::interface(fd, name)?;
+        system::check_up(fd, &interface)?;
+        let fail = |doing: &'static str| move |error: io::Error| RingError::of_system(&error, name, doing);
+        let option = |option, value: u32| system::set_option(fd, SOL_PACKET, option, &value);
+        option(PACKET_VERSION, TPACKET_V2).map_err(fail("a transmit ring of version 2"))?;
+        if bypass_queueing {
+            option(PACKET_QDISC_BYPASS, 1).map_err(fail("passing by the queueing discipline"))?;
+        }
+        let ring = make_ring(fd, slots, interface.mtu).map_err(fail("making the transmit ring"))?;
+        // protocol 0: this socket receives nothing
+        system::bind(fd, &Address::of(interface.index, 0)).map_err(fail("binding a packet socket"))?;
+        Ok(Self { socket, interface, ring })
+    }
+
+    /// Send frames from the front; how many the kernel took.
+    ///
+    /// Fewer than given: the device's queue or the ring is full.  Frames that the kernel did not take are not in the
+    /// ring afterwards.
+    pub fn send(&mut self, frames: &Frames<'_>) -> Result<usize, RingError> {
+        lengths::check(frames, &self.interface.name, self.interface.mtu + ETHERNET_HEADER_OCTETS)?;
+        let mut taken = 0;
+        while taken < frames.len() {
+            let mut put = 0;
+            while taken + put < frames.len() && self.ring.put(frames.frame(taken + put)) {
+                put += 1;
+            }
+            // also with nothing put: what the kernel was asked for before may have to be asked for again
+            let refused = self.ring.refused();
+            let kicked = system::kick_transmit(self.socket.as_fd());
+            let went = put - self.ring.withdraw(put);
+            taken += went;
+            match kicked {
+                Ok(()) if went > 0 => {}
+                Err(error) if taken == 0 => return self.trouble(&error, refused).map(|()| 0),
+                _ => break,
+            }
+        }
+        Ok(taken)
+    }
+
+    /// What an error of the kernel means; Ok where it only means that there is no room.
+    fn trouble(&self, error: &io::Error, refused_before: u64) -> Result<(), RingError> {
+        match error.raw_os_error() {
+            Some(libc::EAGAIN | libc::ENOBUFS | libc::EINTR) => Ok(()),
+            _ if self.ring.refused() > refused_before => Err(RingError::new(
+                Kind::Frame,
+                format!("{}: the kernel takes no such frame: is the MTU less than it was?", self.interface.name),
+            )),
+            _ => {
+                system::check_up(self.socket.as_fd(), &self.interface)?;
+                Err(RingError::of_system(error, &self.interface.name, "sending"))
+            }
+        }
+    }
+}
+
+fn make_ring(socket: BorrowedFd<'_>, slots: usize, mtu: usize) -> io::Result<FrameRing> {
+    let slot_octets = (HEADER_OCTETS + ETHERNET_HEADER_OCTETS + VLAN_TAG_OCTETS + mtu).next_power_of_two();
+    let block_octets = BLOCK_OCTETS.max(slot_octets);
+    let blocks = slots.div_ceil(block_octets / slot_octets);
+    let request = RingRequest {
+        block_octets: block_octets as u32,
+        blocks: blocks as u32,
+        frame_octets: slot_octets as u32,
+        frames: (block_octets / slot_octets * blocks) as u32,
+    };
+    system::set_option(socket, SOL_PACKET, PACKET_TX_RING, &request)?;
+    let most = (slots * (slot_octets + BOOKKEEPING_OCTETS)).min(1 << 30) as u32;
+    // without the privilege to force it the system's limit applies, and sends are short earlier
+    if system::set_option(socket, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, &most).is_err() {
+        system::set_option(socket, libc::SOL_SOCKET, libc::SO_SNDBUF, &most)?;
+    }
+    let memory = Mapping::of_file(socket, block_octets * blocks, 0)?;
+    FrameRing::new(memory, block_octets, blocks, slot_octets)
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))
+}
