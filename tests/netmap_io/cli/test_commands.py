@@ -232,8 +232,8 @@ def test_sender_gives_up_when_it_is_time():
     ("arguments", "code", "sentence"),
     [
         (["prots"], 2, "did you mean ports?"),
-        (["ports", "pcpa"], 2, "did you mean pcap?"),
-        (["sink", "pcpa:x"], 2, "did you mean pcap?"),
+        (["ports", "pcpa"], 2, "did you mean pcap"),
+        (["sink", "pcpa:x"], 2, "did you mean pcap"),
         (["sink", "fauld+pcap:x"], 2, "did you mean fault?"),
         (["sink", "pcap:missing"], 3, "missing: no such file"),
         (["sink", "pcap:x?mode=write"], 2, "gives no frames"),
