@@ -214,6 +214,7 @@ _DRIVERS: dict[str, str | Driver] = {
     "memory": "netmap_io.drivers.memory:open_address",
     "packet": "netmap_io.drivers.af_packet:open_address",
     "pcap": "netmap_io.drivers.pcap:open_address",
+    "tap": "netmap_io.drivers.tap:open_address",
     "tcp": "netmap_io.drivers.tcp:open_address",
     "udp": "netmap_io.drivers.udp:open_address",
 }

@@ -240,7 +240,9 @@ class SharedMemoryPort(DescriptorPort):
         if not self.connected:
             raise PortClosedError("the other end of this SharedMemoryPort has gone")
         with self._checked():
-            taken = self._rings.put(burst.columns(), burst.link_types, burst.interfaces)
+            # a column that stands for one number is spread out here: numpy does that many times faster
+            links, interfaces = map(np.ascontiguousarray, (burst.link_types, burst.interfaces))
+            taken = self._rings.put(burst.columns(), links, interfaces)
         self._counters.sent_frames += taken
         self._counters.sent_octets += burst.octets if taken == len(burst) else int(burst.lengths[:taken].sum())
         return taken

@@ -247,8 +247,8 @@ def _interface_index(opened: socket.socket, name_or_address: str | None) -> int:
             return socket.if_nametoindex(name_or_address)
         except OSError:
             raise PortSystemError(f"there is no interface {name_or_address}") from None
-    if wanted.version == 6:
-        with open("/proc/net/if_inet6", encoding="ascii") as table:
+    if wanted.version == 6:  # of this thread's namespace, not of the process's
+        with open("/proc/thread-self/net/if_inet6", encoding="ascii") as table:
             rows = [line.split() for line in table]
         index = next((int(row[1], 16) for row in rows if bytes.fromhex(row[0]) == wanted.packed), 0)
     else:

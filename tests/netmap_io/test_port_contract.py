@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import pickle
 import select
+import socket
 import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from netmap_io.drivers.memory import memory_pair
 from netmap_io.drivers.shared_memory import SharedMemoryPort
 from netmap_io.errors import LinkTypeError, PortClosedError, PortUnsupportedError
 from netmap_io.port import require_link_type
+from netmap_io.testing import NamespaceError, in_namespace
 
 Carry = Callable[[Burst], Port]
 """Sends a burst and gives the port that will receive it."""
@@ -119,6 +122,32 @@ def _tcp(tmp_path, options: str) -> Iterator[Carry]:
         port.close()
 
 
+@contextmanager
+def _tap(tmp_path, options: str) -> Iterator[Carry]:
+    """An AF_PACKET socket sends into the interface what the port receives from it."""
+
+    def make() -> tuple[Port, socket.socket]:
+        for which in ("all", "default"):  # without IPv6 the system says nothing of its own
+            Path(f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6").write_text("1", encoding="ascii")
+        port = open_port(f"tap:tap0?{options}")
+        packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        packets.bind((port.name, 0))
+        return port, packets
+
+    try:
+        port, packets = in_namespace(make)
+    except NamespaceError as error:
+        pytest.skip(str(error))
+    with port, packets:
+
+        def carry(burst: Burst) -> Port:
+            for frame in burst:
+                packets.send(frame)
+            return port
+
+        yield carry
+
+
 SUBJECTS = {
     "pcapng": (_pcap, "format=pcapng"),
     "pcap": (_pcap, "format=pcap"),
@@ -130,12 +159,14 @@ SUBJECTS = {
     "udp-joined": (_udp, "gro=yes"),
     "tcp-length16": (_tcp, "framing=length16"),
     "tcp-length32": (_tcp, "framing=length32&length_counts=all"),
+    "tap": (_tap, ""),
+    "tap-checksums": (_tap, "checksums=yes"),
 }
-ENDLESS = {"memory-loop", "udp", "udp-joined"}
+ENDLESS = {"memory-loop", "udp", "udp-joined", "tap", "tap-checksums"}
 """Those that never know that no more will come."""
-STAMPED = {"udp", "udp-joined", "tcp-length16", "tcp-length32"}
+STAMPED = {"udp", "udp-joined", "tcp-length16", "tcp-length32", "tap", "tap-checksums"}
 """Those that carry no times: who receives stamps."""
-ON_ETHERNET: set[str] = set()
+ON_ETHERNET = {"tap", "tap-checksums"}
 """Those that carry Ethernet frames and nothing else."""
 
 

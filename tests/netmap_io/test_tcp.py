@@ -162,6 +162,29 @@ def test_any_split_of_the_stream_gives_the_same_records_and_the_account_balances
         assert account["received_octets"] + account["header_octets"] + 6 == len(stream)
 
 
+@settings(max_examples=60)
+@given(
+    octets=st.lists(st.sampled_from([0, 0, 0, 1, 2, 3, 4, 5, 9, 40, 255]), max_size=300).map(bytes),
+    framing=st.sampled_from(["stream", "fixed:7", "length16", "length16&length_counts=all", "length32"]),
+    at_once=st.integers(1, 9),
+)
+def test_any_octets_are_records_or_refused_and_the_account_balances_to_the_octet(octets, framing, at_once):
+    maximum = "" if framing == "fixed:7" else "&maximum_frame_octets=40"
+    with server_of(f"framing={framing}&accepts=1{maximum}") as (port, connect):
+        with connect() as other:
+            other.sendall(octets)
+        got = 0
+        while not port.exhausted:
+            got += port.receive(at_once, 10).octets
+        account = port.account
+        counted = sum(
+            account[name]
+            for name in ("received_octets", "header_octets", "refused_octets", "partial_record_octets", "held_octets")
+        )
+        assert got == account["received_octets"] == port.counters.received_octets
+        assert counted == len(octets)  # few enough to be read at once: none is left in the socket when refused
+
+
 @pytest.mark.parametrize("options", ["length_counts=record&maximum_frame_octets=100", "length_counts=all"])
 def test_hostile_lengths_are_refused_counted_and_end_the_connection(options):
     bad = b"\x00\x65" if "record" in options else b"\x00\x01"

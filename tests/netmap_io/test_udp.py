@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import select
 import socket
+import subprocess
 import threading
 import time
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from netmap_io import Burst, LinkType, open_port
 from netmap_io.drivers.udp import UdpPort, UdpSettings
 from netmap_io.errors import LinkTypeError, PortAddressError, PortSystemError, PortUnsupportedError
+from netmap_io.testing import NamespaceError, in_namespace
 
 GROUP = "239.77.66.55"
 
@@ -187,6 +189,25 @@ def test_groups_are_joined_by_name_by_address_and_from_one_source():
             assert len(from_another.receive(9, 0.05)) == 0
     with open_port("udp:[ff02::77%25lo]:0?interface=::1"), open("/proc/net/igmp6", encoding="ascii") as table:
         assert any("lo" in row and row.split()[2] == "ff020000000000000000000000000077" for row in table)
+
+
+def test_groups_of_ipv6_are_joined_and_sent_to():
+    def run() -> None:
+        with open_port("tap:tap0"):  # an interface that knows groups
+            address = "-6 address add fd00::1/64 dev tap0 nodad"
+            subprocess.run(["ip", *address.split()], check=True, timeout=30)
+            with (
+                open_port("udp:[ff05::77]:0?interface=tap0") as six,
+                open_port(f"udp:[fd00::1]:0?peer=[ff05::77]:{six.local[1]}&interface=fd00::1") as sender,
+            ):
+                assert sender.send(Burst.of([b"six"])) == 1
+                assert frames_of(six.receive(9, 10)) == [b"six"]
+                assert six.last_sender == ("fd00::1", sender.local[1])
+
+    try:
+        in_namespace(run)
+    except NamespaceError as error:
+        pytest.skip(str(error))
 
 
 def test_asyncio_waits_on_the_descriptor():
