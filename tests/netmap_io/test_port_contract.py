@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
+import os
 import pickle
 import select
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from netmap_io import Burst, LinkType, Port, open_port
-from netmap_io.burst import ETHERNET, RAW_OCTETS
+from netmap_io.burst import ETHERNET, RAW_OCTETS, UNKNOWN_TIME, join
 from netmap_io.drivers.memory import memory_pair
 from netmap_io.errors import LinkTypeError, PortClosedError, PortUnsupportedError
 from netmap_io.port import require_link_type
+
+_SPEC = importlib.util.spec_from_file_location("netmap_io_links", Path(__file__).with_name("links.py"))
+links = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(links)
 
 Carry = Callable[[Burst], Port]
 """Sends a burst and gives the port that will receive it."""
@@ -66,14 +74,46 @@ def _loop(tmp_path, options: str) -> Iterator[Carry]:
         yield carry
 
 
+@contextmanager
+def _interfaces(tmp_path, address: str) -> Iterator[Carry]:
+    """Two interfaces wired to each other, a port on each."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may make network namespaces")
+    pair = links.VethPair()
+    try:
+        with pair.inside(), open_port(address.format("near")) as near, open_port(address.format("far")) as far:
+
+            def carry(burst: Burst) -> Port:
+                assert near.send(burst) == len(burst)
+                near.flush()
+                assert (near.counters.sent_frames, near.counters.sent_octets) == (len(burst), burst.octets)
+                time.sleep(0.02 if len(burst) else 0)  # until the last of them is handed over
+                return far
+
+            yield carry
+    finally:
+        pair.close()
+
+
 SUBJECTS = {
     "pcapng": (_pcap, "format=pcapng"),
     "pcap": (_pcap, "format=pcap"),
     "pcap-big-endian": (_pcap, "format=pcap&byte_order=big"),
     "memory-pair": (_memory, ""),
     "memory-loop": (_loop, ""),
+    "packet": (_interfaces, "packet:{}"),
+    "packet-ring": (_interfaces, "packet:{}?transmit_ring=256"),
+    "af_xdp-driver": (_interfaces, "af_xdp:{}?mode=driver"),
+    "af_xdp-generic": (_interfaces, "af_xdp:{}?mode=generic"),
 }
-ENDLESS = {"memory-loop"}
+ENDLESS = {"memory-loop", "packet", "packet-ring", "af_xdp-driver", "af_xdp-generic"}
+"""Those that never know that no more will come."""
+STAMPED = {"packet", "packet-ring"}
+"""Those that carry no times: who receives stamps."""
+UNSTAMPED = {"af_xdp-driver", "af_xdp-generic"}
+"""Those that carry no times, and nobody stamps."""
+ON_ETHERNET = {"packet", "packet-ring", "af_xdp-driver", "af_xdp-generic"}
+"""Those that carry Ethernet frames and nothing else."""
 
 
 @pytest.fixture(params=SUBJECTS)
@@ -85,13 +125,29 @@ def subject(request, tmp_path):
 
 
 @pytest.fixture
-def burst() -> Burst:
-    frames = [bytes([index]) * (index % 70) for index in range(100)]
-    return Burst.of(frames, [1_700_000_000_000_000_000 + index for index in range(100)])
+def burst(subject) -> Burst:
+    """A hundred frames, empty ones among them where the carrier can have them."""
+    ethernet = subject.name in ON_ETHERNET
+    least = 14 if ethernet else 0
+    frames = [bytes([index]) * (least + index % 70) for index in range(100)]
+    times = [1_700_000_000_000_000_000 + index for index in range(100)]
+    return Burst.of(frames, times, link_types=ETHERNET if ethernet else RAW_OCTETS)
+
+
+def assert_same(subject, received: Burst, burst: Burst) -> None:
+    """All is the same, but for times where the carrier cannot keep them: those are of now."""
+    if subject.name in STAMPED:
+        assert (np.abs(received.timestamps_ns - time.time_ns()) < 600_000_000_000).all()
+    elif subject.name in UNSTAMPED:
+        assert (received.timestamps_ns == UNKNOWN_TIME).all()
+    if subject.name in STAMPED | UNSTAMPED:
+        columns = {"original_lengths": received.original_lengths, "link_types": received.link_types}
+        received = Burst.of(list(received), burst.timestamps_ns, **columns)
+    assert received == burst
 
 
 def test_what_is_sent_is_received(subject, burst):
-    assert subject(burst).receive(1000, 0) == burst
+    assert_same(subject, subject(burst).receive(1000, 0), burst)
 
 
 def test_receive_keeps_to_max_frames_and_loses_nothing(subject, burst):
@@ -99,7 +155,7 @@ def test_receive_keeps_to_max_frames_and_loses_nothing(subject, burst):
     parts = [port.receive(33, 0) for _ in range(4)]
     assert [len(part) for part in parts] == [33, 33, 33, 1]
     assert [bytes(frame) for part in parts for frame in part] == [bytes(frame) for frame in burst]
-    assert np.concatenate([part.timestamps_ns for part in parts]).tolist() == burst.timestamps_ns.tolist()
+    assert_same(subject, join(parts), burst)
     assert (port.counters.received_frames, port.counters.received_octets) == (100, burst.octets)
 
 
@@ -127,7 +183,7 @@ def test_a_received_burst_outlives_everything(subject, burst):
     del port
     gc.collect()
     assert bytes(frame) == bytes(burst[50])
-    assert pickle.loads(pickle.dumps(received)) == burst
+    assert_same(subject, pickle.loads(pickle.dumps(received)), burst)
 
 
 def test_lent_frames_raise_after_their_block(subject, burst):
@@ -147,9 +203,9 @@ def test_lent_frames_raise_after_their_block(subject, burst):
     ):
         with pytest.raises(ValueError):
             use()
-    assert kept == burst[:10]
-    assert columns.tolist() == burst.timestamps_ns[:10].tolist()
-    assert port.receive(1000, 0) == burst[10:]
+    assert_same(subject, kept, burst[:10])
+    assert columns.tolist() == kept.timestamps_ns.tolist()
+    assert_same(subject, port.receive(1000, 0), burst[10:])
 
 
 def test_lent_frames_are_taken_back_when_the_block_fails(subject, burst):
@@ -180,7 +236,7 @@ def test_close_is_idempotent_and_final(subject, burst):
 
 def test_close_releases_the_port(subject, burst):
     port = subject(burst)
-    if subject.name in ENDLESS or subject.name == "memory-pair":
+    if "pcap" not in subject.name:
         descriptor = port.fileno()
         port.close()
         with pytest.raises(OSError):
@@ -205,8 +261,9 @@ def test_fileno_polls_readable_or_says_that_there_is_none(subject, burst):
 
 def test_capabilities_are_told(subject, burst):
     capabilities = subject(burst).capabilities
-    assert capabilities.link_type is LinkType.RAW_OCTETS
-    assert capabilities.maximum_frame_octets > 65535
+    ethernet = subject.name in ON_ETHERNET
+    assert capabilities.link_type is (LinkType.ETHERNET if ethernet else LinkType.RAW_OCTETS)
+    assert capabilities.maximum_frame_octets >= 1514
     assert capabilities.timestamp_source
     with pytest.raises(AttributeError):
         capabilities.mtu = 3
@@ -214,8 +271,9 @@ def test_capabilities_are_told(subject, burst):
 
 def test_another_link_type_is_refused_with_a_sentence(subject, burst, tmp_path):
     port = subject(burst)
-    require_link_type(port, LinkType.RAW_OCTETS)
-    with pytest.raises(LinkTypeError, match="carries raw octets, but a CADU stream is needed"):
+    given = port.capabilities.link_type
+    require_link_type(port, given)
+    with pytest.raises(LinkTypeError, match=f"carries {given.value}, but a CADU stream is needed"):
         require_link_type(port, LinkType.CADU_STREAM)
 
 
