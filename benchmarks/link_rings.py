@@ -2,8 +2,9 @@
 
     python benchmarks/link_rings.py [--json] [--write] [--no-peers] [--wall]
 
-Needs root, ip and cc.  One thread sends a burst and receives it again before the next.  The veth pair lies in a network
-namespace of its own, which goes with this process.  The peer in C (c/mmsg.c) is built here.
+Needs root, ip and cc; dpdk-testpmd (Debian: dpdk-dev) takes part where it is installed.  One thread sends a burst and
+receives it again before the next.  The veth pair lies in a network namespace of its own, which goes with this process.
+The peer in C (c/mmsg.c) is built here.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import re
+import resource
 import shutil
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -122,6 +126,43 @@ def by_scapy(pair: Any, octets: int) -> float:
         far.close()
 
 
+def by_testpmd(device: str) -> Callable[[Any, int], float]:
+    """DPDK's generator: a core that sends flows into both ends and drops what comes.  It waits by turning round."""
+
+    def call(_: Any, octets: int) -> float:
+        program = shutil.which("dpdk-testpmd")
+        if program is None:
+            raise harness.PeerError("dpdk-testpmd is not installed")
+        pair = links().VethPair()  # of its own, since it may leave a program on the interface
+        try:
+            with pair.inside():
+                short = run_testpmd(program, pair, octets, device, 3)
+                long = run_testpmd(program, pair, octets, device, 6)
+        finally:
+            pair.close()
+        return (long[0] - short[0]) / (long[1] - short[1]) / 1e6  # without its start
+
+    return call
+
+
+def run_testpmd(program: str, pair: Any, octets: int, device: str, seconds: int) -> tuple[int, float]:
+    """Frames that arrived, and seconds: of processor time, or on the wall."""
+    command = ["timeout", "--signal=INT", str(seconds), program, "--no-huge", "-m", "512", "--no-pci", "--no-shconf"]
+    command += ["--no-telemetry", "-l", "0,1"]
+    for index, name in enumerate((pair.near, pair.far)):
+        command += ["--vdev", f"net_{device}{index},iface={name}"]
+    command += ["--", "--total-num-mbufs=8192", "--forward-mode=flowgen", "--stats-period=1", "--no-mlockall"]
+    command += [f"--txpkts={octets + 4}"]  # it counts the check sequence
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    wall, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+    totals = re.findall(r"RX-total: *(\d+)", done.stdout)
+    if not totals:
+        raise harness.PeerError("dpdk-testpmd: " + (done.stderr.strip().splitlines() or ["no statistics"])[-1])
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return int(totals[-1]), wall if os.environ.get(harness.WALL) else processor
+
+
 CASES = (
     ("AF_PACKET, copied", "packet", False, 2048, 2048),
     ("AF_PACKET, lent", "packet", True, 2048, 2048),
@@ -131,11 +172,27 @@ CASES = (
     ("AF_XDP driver copy, lent", "af_xdp?mode=driver", True, 2048, 128),
     ("AF_XDP generic, copied", "af_xdp?mode=generic", False, 2048, 512),
 )
+IN_C = "C, sendmmsg and recvmmsg"
 PEERS: tuple[tuple[str, Callable[[Any, int], float]], ...] = (
-    ("C, sendmmsg and recvmmsg", in_c),
+    (IN_C, in_c),
     ("Python's sockets", by_python),
     ("scapy, raw octets", by_scapy),
+    ("dpdk-testpmd, af_packet", by_testpmd("af_packet")),
+    ("dpdk-testpmd, af_xdp", by_testpmd("af_xdp")),
 )
+
+
+def measured(pair: Any, octets: int, theirs: dict[str, tuple[float | None, str]]) -> list[harness.Row]:
+    rows = []
+    for name, scheme, lend, frames, at_once in CASES:
+        rate = ours(pair, scheme, octets, frames=frames, at_once=at_once, lend=lend)
+        case = f"{name}, {octets} octets"
+        first = name == CASES[0][0]  # all peers beside it; C and the one of the same kind beside the others
+        kind = scheme.partition("?")[0].removeprefix("af_")
+        beside = {peer: told for peer, told in theirs.items() if first or peer == IN_C or peer.endswith(kind)}
+        own = [harness.Row(case, UNIT, rate, peer, value, note) for peer, (value, note) in beside.items()]
+        rows += own or [harness.Row(case, UNIT, rate)]
+    return rows
 
 
 def build(arguments: argparse.Namespace) -> harness.Report:
@@ -143,18 +200,15 @@ def build(arguments: argparse.Namespace) -> harness.Report:
         "Frames over a veth pair",
         "A burst is sent at one end and received at the other by the same thread; the time includes what the kernel "
         "does for both ends within it. Ours: `send` and `receive` or `lend` of a Port, bursts of 2048 frames (AF_XDP: "
-        "512, in driver mode 128, since a veth then holds no more than 256). Peers: one packet socket each way.",
+        "512, in driver mode 128, since a veth then holds no more than 256). Peers: one packet socket "
+        "each way; dpdk-testpmd --forward-mode=flowgen, which also makes its frames.",
     )
     pair = links().VethPair()
     try:
         with pair.inside():
             for octets in (60, 1514):
                 theirs = {} if arguments.no_peers else peers(pair, octets)
-                for name, scheme, lend, frames, at_once in CASES:
-                    rate = ours(pair, scheme, octets, frames=frames, at_once=at_once, lend=lend)
-                    case = f"{name}, {octets} octets"
-                    rows = [harness.Row(case, UNIT, rate, peer, value, note) for peer, (value, note) in theirs.items()]
-                    report.rows += rows or [harness.Row(case, UNIT, rate)]
+                report.rows += measured(pair, octets, theirs)
     finally:
         pair.close()
     return report
