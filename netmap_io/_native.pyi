@@ -140,7 +140,7 @@ class PacketRings:
         fanout: tuple[int, int] | None,
         promiscuous: bool,
         hardware_timestamps: bool,
-        transmit_slots: int,
+        transmit_ring: int,
         bypass_queueing: bool,
     ) -> PacketRings: ...
     def interface(self) -> tuple[bytes, int]: ...

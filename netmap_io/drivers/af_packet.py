@@ -34,7 +34,7 @@ class PacketPort(RingPort):
         block_octets: int = 1 << 17,
         blocks: int = 64,
         block_timeout_ms: int = 1,
-        transmit_slots: int = 4096,
+        transmit_ring: int = 0,
         bypass_queueing: bool = False,
         hardware_timestamps: bool = False,
     ) -> None:
@@ -43,6 +43,7 @@ class PacketPort(RingPort):
         fanout: how ports with the same fanout_id share the frames: hash (a flow stays with a port), lb (in turn), cpu,
         rollover (the next one when one is full), random, queue; none: every port has all.
         block_timeout_ms: how long a frame may wait for others before it is given.
+        transmit_ring: slots of a transmit ring; 0: none, frames are sent by calls of many at once.
         """
         if block_octets % mmap.PAGESIZE or block_octets & (block_octets - 1):
             raise PortAddressError(f"packet: block_octets={block_octets} is not a power of two of at least a page")
@@ -55,7 +56,7 @@ class PacketPort(RingPort):
             None if mode is None else (mode, fanout_id),
             promiscuous,
             hardware_timestamps,
-            transmit_slots,
+            transmit_ring,
             bypass_queueing,
         )
         mac, mtu = rings.interface()
@@ -68,7 +69,7 @@ class PacketPort(RingPort):
             else "the kernel's clock, when it took the frame",
             mac=bytes(mac),
             mtu=mtu,
-            mode="AF_PACKET, TPACKET_V3 receive ring, TPACKET_V2 transmit ring",
+            mode=f"AF_PACKET, TPACKET_V3 receive ring, {'TPACKET_V2 transmit ring' if transmit_ring else 'sendmmsg'}",
         )
         super().__init__(rings, capabilities)
         self.interface = interface
@@ -95,7 +96,7 @@ def open_address(target: str, options: Options) -> PacketPort:
     block_octets = options.integer("block_octets", 1 << 17, minimum=mmap.PAGESIZE, maximum=1 << 22)
     blocks = options.integer("blocks", 64, minimum=2, maximum=1 << 16)
     block_timeout_ms = options.integer("block_timeout_ms", 1, minimum=1, maximum=10_000)
-    transmit_slots = options.integer("transmit_slots", 4096, minimum=1, maximum=1 << 17)
+    transmit_ring = options.integer("transmit_ring", 0, maximum=1 << 17)
     bypass_queueing = options.choice("queueing", {"bypass": True, "discipline": False}, "discipline")
     hardware = options.choice("timestamps", {"kernel": False, "hardware": True}, "kernel")
     options.finish()
@@ -107,7 +108,7 @@ def open_address(target: str, options: Options) -> PacketPort:
         block_octets=block_octets,
         blocks=blocks,
         block_timeout_ms=block_timeout_ms,
-        transmit_slots=transmit_slots,
+        transmit_ring=transmit_ring,
         bypass_queueing=bypass_queueing,
         hardware_timestamps=hardware,
     )

@@ -60,15 +60,16 @@ class XdpPort(RingPort):
         mac, mtu = rings.interface()
         driver, refusal, zero_copy, chunk_octets = rings.outcome()
         longest = chunk_octets - _KERNEL_HEADROOM - headroom
-        remarks = []
+        warnings = []
         if refusal is not None:
-            remarks.append(f"{interface}: generic mode, slower than the driver's: {refusal}")
+            warnings.append(f"{interface}: generic mode, slower than the driver's: {refusal}")
+        if mtu + _ETHERNET_HEADER_OCTETS + _VLAN_TAG_OCTETS > longest:
+            warnings.append(f"{interface}: the kernel drops frames of more than {longest} octets, and counts them")
+        remarks = list(warnings)
         if not zero_copy and driver and buffers == "auto":
             remarks.append(f"{interface}: its driver offers no zero copy; the kernel copies each frame")
-        if mtu + _ETHERNET_HEADER_OCTETS + _VLAN_TAG_OCTETS > longest:
-            remarks.append(f"{interface}: the kernel drops frames of more than {longest} octets, and counts them")
         for remark in remarks:
-            _LOG.warning("%s", remark)
+            _LOG.log(logging.WARNING if remark in warnings else logging.INFO, "%s", remark)
         super().__init__(
             rings,
             RingCapabilities(

@@ -203,14 +203,15 @@ class RingPort(Port):
 
     def _wait(self, deadline: float | None) -> bool:
         """Whether to look again before the deadline; nothing is there now."""
-        self._check()
+        if self._vanished:
+            self._check()
         left = _LOOK_AGAIN_S if deadline is None else min(_LOOK_AGAIN_S, deadline - time.monotonic())
-        if left <= 0:
-            return False
-        ready = self._poll.poll(math.ceil(left * 1000))
-        if ready and self._lendings:
+        events = self._poll.poll(max(0, math.ceil(left * 1000)))
+        if not events or events[0][1] & ~select.POLLIN:
+            self._check()
+        elif self._lendings:
             time.sleep(0.001)  # slots that are lent keep the descriptor readable
-        return True
+        return bool(events) or left > 0
 
     def _check(self) -> None:
         try:

@@ -68,12 +68,13 @@ def test_5000_frames_both_ways(veth, mode):
 
 
 def test_capabilities_and_remarks(veth, caplog):
-    with ends(veth) as (near, _):
+    with caplog.at_level(logging.INFO, "netmap_io"), ends(veth) as (near, _):
         given = near.capabilities
         assert (given.link_type, given.mtu, given.maximum_frame_octets) == (LinkType.ETHERNET, 1500, 1514)
         assert given.timestamp_source == "none"
         assert any("no zero copy" in remark for remark in given.remarks)
     assert "no zero copy" in caplog.text
+    assert {record.levelname for record in caplog.records} == {"INFO"}
 
 
 def test_fallback_to_generic_mode_is_said_aloud(veth, caplog):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
+import os
 import pickle
 import select
 import socket
@@ -16,12 +18,16 @@ import numpy as np
 import pytest
 
 from netmap_io import Burst, LinkType, Port, open_port
-from netmap_io.burst import ETHERNET, RAW_OCTETS, join
+from netmap_io.burst import ETHERNET, RAW_OCTETS, UNKNOWN_TIME, join
 from netmap_io.drivers.memory import memory_pair
 from netmap_io.drivers.shared_memory import SharedMemoryPort
 from netmap_io.errors import LinkTypeError, PortClosedError, PortUnsupportedError
 from netmap_io.port import require_link_type
 from netmap_io.testing import NamespaceError, in_namespace
+
+_SPEC = importlib.util.spec_from_file_location("netmap_io_links", Path(__file__).with_name("links.py"))
+links = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(links)
 
 Carry = Callable[[Burst], Port]
 """Sends a burst and gives the port that will receive it."""
@@ -148,6 +154,27 @@ def _tap(tmp_path, options: str) -> Iterator[Carry]:
         yield carry
 
 
+@contextmanager
+def _interfaces(tmp_path, address: str) -> Iterator[Carry]:
+    """Two interfaces wired to each other, a port on each."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may make network namespaces")
+    pair = links.VethPair()
+    try:
+        with pair.inside(), open_port(address.format("near")) as near, open_port(address.format("far")) as far:
+
+            def carry(burst: Burst) -> Port:
+                assert near.send(burst) == len(burst)
+                near.flush()
+                assert (near.counters.sent_frames, near.counters.sent_octets) == (len(burst), burst.octets)
+                time.sleep(0.02 if len(burst) else 0)  # until the last of them is handed over
+                return far
+
+            yield carry
+    finally:
+        pair.close()
+
+
 SUBJECTS = {
     "pcapng": (_pcap, "format=pcapng"),
     "pcap": (_pcap, "format=pcap"),
@@ -161,12 +188,28 @@ SUBJECTS = {
     "tcp-length32": (_tcp, "framing=length32&length_counts=all"),
     "tap": (_tap, ""),
     "tap-checksums": (_tap, "checksums=yes"),
+    "packet": (_interfaces, "packet:{}"),
+    "packet-ring": (_interfaces, "packet:{}?transmit_ring=256"),
+    "af_xdp-driver": (_interfaces, "af_xdp:{}?mode=driver"),
+    "af_xdp-generic": (_interfaces, "af_xdp:{}?mode=generic"),
 }
-ENDLESS = {"memory-loop", "udp", "udp-joined", "tap", "tap-checksums"}
+ENDLESS = {
+    "memory-loop",
+    "udp",
+    "udp-joined",
+    "tap",
+    "tap-checksums",
+    "packet",
+    "packet-ring",
+    "af_xdp-driver",
+    "af_xdp-generic",
+}
 """Those that never know that no more will come."""
-STAMPED = {"udp", "udp-joined", "tcp-length16", "tcp-length32", "tap", "tap-checksums"}
+STAMPED = {"udp", "udp-joined", "tcp-length16", "tcp-length32", "tap", "tap-checksums", "packet", "packet-ring"}
 """Those that carry no times: who receives stamps."""
-ON_ETHERNET = {"tap", "tap-checksums"}
+UNSTAMPED = {"af_xdp-driver", "af_xdp-generic"}
+"""Those that carry no times, and nobody stamps."""
+ON_ETHERNET = {"tap", "tap-checksums", "packet", "packet-ring", "af_xdp-driver", "af_xdp-generic"}
 """Those that carry Ethernet frames and nothing else."""
 
 
@@ -192,6 +235,9 @@ def assert_same(subject, received: Burst, burst: Burst) -> None:
     """All is the same, but for times where the carrier cannot keep them: those are of now."""
     if subject.name in STAMPED:
         assert (np.abs(received.timestamps_ns - time.time_ns()) < 600_000_000_000).all()
+    elif subject.name in UNSTAMPED:
+        assert (received.timestamps_ns == UNKNOWN_TIME).all()
+    if subject.name in STAMPED | UNSTAMPED:
         columns = {"original_lengths": received.original_lengths, "link_types": received.link_types}
         received = Burst.of(list(received), burst.timestamps_ns, **columns)
     assert received == burst

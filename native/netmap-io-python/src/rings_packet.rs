@@ -29,13 +29,13 @@ impl PacketRings {
         fanout: Option<(u16, u16)>,
         promiscuous: bool,
         hardware_timestamps: bool,
-        transmit_slots: usize,
+        transmit_ring: usize,
         bypass_queueing: bool,
     ) -> PyResult<Self> {
         let options = Options { block_octets, blocks, block_timeout_ms, fanout, promiscuous, hardware_timestamps };
         let opened = py.detach(|| {
             let receiver = Receiver::open(interface, &options)?;
-            let transmitter = Transmitter::open(interface, transmit_slots, bypass_queueing)?;
+            let transmitter = Transmitter::open(interface, transmit_ring, bypass_queueing)?;
             Ok((receiver, transmitter))
         });
         let (receiver, transmitter) = opened.map_err(|error| raise(py, &error))?;

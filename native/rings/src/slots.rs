@@ -33,7 +33,7 @@ impl Slot {
     }
 }
 
-/// Copy all of `slots` into one batch.
+/// Copy all of `slots` into one batch; what is not inside the mapping is left out.
 pub fn gather(memory: &Mapping, slots: &[Slot]) -> Batch {
     let octets = slots.iter().map(|slot| slot.length).sum::<usize>();
     let mut batch = Batch::with_capacity(slots.len(), octets + 64);

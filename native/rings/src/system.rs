@@ -6,6 +6,8 @@ use std::ptr::null;
 
 use crate::error::{Kind, RingError};
 
+/// Frames that `send_frames` hands over at once.
+pub(crate) const FRAMES_PER_CALL: usize = 128;
 const NAME_OCTETS: usize = 16;
 const HARDWARE_ETHERNET: u16 = 1;
 const HARDWARE_LOOPBACK: u16 = 772;
@@ -66,6 +68,25 @@ pub(crate) fn kick_transmit(socket: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: no buffer and no address are passed.
     let status = unsafe { libc::sendto(socket.as_raw_fd(), null(), 0, libc::MSG_DONTWAIT, null(), 0) };
     if status < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Send frames from the front, as many as the kernel takes without blocking, at most `FRAMES_PER_CALL`; how many.
+pub(crate) fn send_frames<'a>(socket: BorrowedFd<'_>, frames: impl Iterator<Item = &'a [u8]>) -> io::Result<usize> {
+    // SAFETY: both are plain structures of numbers and addresses, for which zero is a valid value.
+    let (mut pieces, mut messages): ([libc::iovec; FRAMES_PER_CALL], [libc::mmsghdr; FRAMES_PER_CALL]) =
+        unsafe { std::mem::zeroed() };
+    let mut count = 0;
+    for (frame, (piece, message)) in frames.zip(pieces.iter_mut().zip(&mut messages)) {
+        *piece = libc::iovec { iov_base: frame.as_ptr().cast_mut().cast(), iov_len: frame.len() };
+        message.msg_hdr.msg_iov = piece;
+        message.msg_hdr.msg_iovlen = 1;
+        count += 1;
+    }
+    let flags = libc::MSG_DONTWAIT as _;
+    // SAFETY: the first `count` messages name pieces that outlive the call, and these frames that are borrowed for longer
+    // than it and only read.
+    let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), count, flags) };
+    checked(sent).map(|sent| sent as usize)
 }
 
 /// Make the kernel look at a fill ring, without blocking.

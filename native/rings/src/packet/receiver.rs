@@ -14,7 +14,7 @@ use crate::packet::{
     Address, PACKET_ADD_MEMBERSHIP, PACKET_FANOUT, PACKET_IGNORE_OUTGOING, PACKET_RX_RING, PACKET_STATISTICS,
     PACKET_TIMESTAMP, PACKET_VERSION, PACKET_VNET_HDR, SOL_PACKET, TPACKET_V3,
 };
-use crate::slots::Slot;
+use crate::slots::{Slot, gather};
 use crate::system::{self, Interface};
 
 const EVERY_PROTOCOL: u16 = 3;
@@ -122,13 +122,10 @@ impl Receiver {
 
     /// At most `max_frames` frames that are there, copied.
     pub fn receive(&mut self, max_frames: usize) -> Batch {
-        let mut batch = Batch::with_capacity(0, 0);
-        while batch.len() < max_frames
-            && let Some(slot) = self.ring.next_slot()
-        {
-            slot.append_to(self.ring.memory(), &mut batch);
-        }
-        self.ring.settle();
+        // walked first and copied then, so that the copy is made into memory of the right size
+        let slots = self.lend(max_frames);
+        let batch = gather(self.ring.memory(), &slots);
+        self.take_back();
         batch
     }
 

@@ -10,7 +10,7 @@ use netmap_io_capture::batch::{Batch, Frames};
 use crate::error::{Kind, RingError};
 use crate::lengths::{self, ETHERNET_HEADER_OCTETS, VLAN_TAG_OCTETS};
 use crate::memory::Mapping;
-use crate::slots::Slot;
+use crate::slots::{Slot, gather};
 use crate::system::{self, Interface};
 use crate::xdp::chunks::Chunks;
 use crate::xdp::program::{Hook, Program};
@@ -292,11 +292,9 @@ impl Receiver {
 
     /// At most `max_frames` frames that are there, copied.
     pub fn receive(&mut self, max_frames: usize) -> Batch {
-        let mut batch = Batch::with_capacity(0, 0);
-        self.take(max_frames, |memory, slot| {
-            slot.append_to(memory, &mut batch);
-        });
-        self.refill();
+        let slots = self.lend(max_frames);
+        let batch = gather(&self.memory, &slots);
+        self.take_back();
         batch
     }
 
