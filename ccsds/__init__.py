@@ -24,6 +24,9 @@ _HOME = {
     "EncapsulationPacket": "ccsds.packets.encapsulation_packet",
     "TmTransferFrame": "ccsds.frames.tm",
     "AosTransferFrame": "ccsds.frames.aos",
+    "TcTransferFrame": "ccsds.frames.tc",
+    "UslpTransferFrame": "ccsds.frames.uslp",
+    "UslpTransferFrameDataField": "ccsds.frames.uslp_data_field",
     "Clcw": "ccsds.frames.operational_control_field",
     "ReedSolomonCode": "ccsds.coding.reed_solomon",
     "MasterChannel": "ccsds.link.managed_parameters",
@@ -68,8 +71,11 @@ __all__ = [
     "ReedSolomonCode",
     "SequenceFlags",
     "SpacePacket",
+    "TcTransferFrame",
     "TmTransferFrame",
     "TruncatedError",
+    "UslpTransferFrame",
+    "UslpTransferFrameDataField",
     "VirtualChannel",
     "__version__",
     "load_mission",
@@ -92,7 +98,10 @@ if TYPE_CHECKING:
     )
     from ccsds.frames.aos import AosTransferFrame
     from ccsds.frames.operational_control_field import Clcw
+    from ccsds.frames.tc import TcTransferFrame
     from ccsds.frames.tm import TmTransferFrame
+    from ccsds.frames.uslp import UslpTransferFrame
+    from ccsds.frames.uslp_data_field import UslpTransferFrameDataField
     from ccsds.layout import Field, Layout
     from ccsds.link.account import Account
     from ccsds.link.frame_batch import FrameBatch

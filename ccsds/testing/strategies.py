@@ -7,11 +7,14 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from ccsds.frames import aos, aos_data_field, tm
+from ccsds.frames import aos, aos_data_field, tc, tm, uslp, uslp_data_field
 from ccsds.frames.aos import AosTransferFrame
 from ccsds.frames.aos_data_field import BitstreamProtocolDataUnit, MultiplexingProtocolDataUnit
 from ccsds.frames.operational_control_field import CLCW, Clcw, Type2Report
+from ccsds.frames.tc import SegmentSequenceFlags, SetVr, TcTransferFrame, Unlock
 from ccsds.frames.tm import TmTransferFrame
+from ccsds.frames.uslp import UslpTransferFrame
+from ccsds.frames.uslp_data_field import ConstructionRule, UslpTransferFrameDataField
 from ccsds.layout import Layout
 from ccsds.packets import encapsulation_packet, space_packet
 from ccsds.packets.encapsulation_packet import EncapsulationPacket
@@ -21,14 +24,18 @@ __all__ = [
     "aos_transfer_frames",
     "bitstream_protocol_data_units",
     "clcws",
+    "control_commands",
     "encapsulation_packets",
     "field_values",
     "multiplexing_protocol_data_units",
     "operational_control_fields",
     "packets",
     "space_packets",
+    "tc_transfer_frames",
     "tm_transfer_frames",
     "type_2_reports",
+    "uslp_transfer_frame_data_fields",
+    "uslp_transfer_frames",
 ]
 
 
@@ -185,3 +192,76 @@ def bitstream_protocol_data_units(draw: DrawFn, *, maximum_zone_octets: int = 64
     pointer = draw(st.integers(0, 8 * len(zone) - 1) | st.sampled_from(special))
     spare = draw(st.integers(0, aos_data_field.B_PDU_HEADER["reserved_spare"].maximum))
     return BitstreamProtocolDataUnit(bitstream_data_pointer=pointer, bitstream_data_zone=zone, reserved_spare=spare)
+
+
+def control_commands() -> SearchStrategy[Unlock | SetVr]:
+    """Unlock, and Set V(R) to any number."""
+    numbers = st.integers(0, tc.SET_V_R["receiver_frame_sequence_number"].maximum)
+    return st.builds(Unlock) | st.builds(SetVr, receiver_frame_sequence_number=numbers)
+
+
+@st.composite
+def tc_transfer_frames(draw: DrawFn, *, maximum_data_octets: int = 64) -> TcTransferFrame:
+    """TC transfer frames of types AD, BD and BC, with and without segment header and error control."""
+    values: dict[str, Any] = draw(
+        field_values(tc.PRIMARY_HEADER, without=("frame_length",), transfer_frame_version_number=0)
+    )
+    if values["control_command_flag"]:
+        values |= {"bypass_flag": 1, "transfer_frame_data_unit": draw(control_commands()).encode()}
+    else:
+        has_segment = draw(st.booleans())
+        least = int(not has_segment)
+        values["transfer_frame_data_unit"] = draw(st.binary(min_size=least, max_size=maximum_data_octets))
+        if has_segment:
+            values |= draw(field_values(tc.SEGMENT_HEADER))
+            values["sequence_flags"] = SegmentSequenceFlags(values["sequence_flags"])
+    return TcTransferFrame(frame_error_control_present=draw(st.booleans()), **values)
+
+
+@st.composite
+def uslp_transfer_frame_data_fields(
+    draw: DrawFn, *, maximum_zone_octets: int = 64, with_pointer: bool = True
+) -> UslpTransferFrameDataField:
+    """Data fields of every construction rule; `with_pointer` False: without those for frames of fixed length."""
+    values: dict[str, Any] = draw(field_values(uslp_data_field.DATA_FIELD_HEADER))
+    zone = draw(st.binary(min_size=1, max_size=maximum_zone_octets))
+    rule = ConstructionRule(values["construction_rule"] if with_pointer else values["construction_rule"] % 5 + 3)
+    pointer = None
+    if rule <= ConstructionRule.CONTINUING_ACCESS_UNIT:
+        pointer = draw(st.integers(0, len(zone) - 1) | st.just(uslp_data_field.POINTER_ALL_ONES))
+    return UslpTransferFrameDataField(
+        **values | {"construction_rule": rule},
+        transfer_frame_data_zone=zone,
+        first_header_or_last_valid_octet_pointer=pointer,
+    )
+
+
+@st.composite
+def uslp_transfer_frames(draw: DrawFn, *, maximum_zone_octets: int = 64) -> UslpTransferFrame:
+    """USLP transfer frames, whole and truncated, with and without each optional part."""
+    version: dict[str, Any] = {"transfer_frame_version_number": uslp.VERSION_NUMBER}
+    if draw(st.booleans()):
+        truncated: dict[str, Any] = draw(
+            field_values(uslp.TRUNCATED_PRIMARY_HEADER, **version, end_of_frame_primary_header_flag=1)
+        )
+        field = draw(uslp_transfer_frame_data_fields(maximum_zone_octets=maximum_zone_octets, with_pointer=False))
+        return UslpTransferFrame(transfer_frame_data_field=field.encode(), **truncated)
+    octets = draw(st.integers(0, len(uslp.PRIMARY_HEADERS) - 1))
+    values: dict[str, Any] = draw(
+        field_values(
+            uslp.PRIMARY_HEADERS[octets],
+            without=("frame_length", "operational_control_field_flag"),
+            **version,
+            end_of_frame_primary_header_flag=0,
+            virtual_channel_frame_count_length=octets,
+        )
+    )
+    field = draw(uslp_transfer_frame_data_fields(maximum_zone_octets=maximum_zone_octets))
+    return UslpTransferFrame(
+        transfer_frame_data_field=field.encode(),
+        insert_zone=draw(st.binary(max_size=8)) if field.is_of_fixed_length else b"",
+        operational_control_field=draw(st.none() | operational_control_fields()),
+        frame_error_control_present=draw(st.booleans()),
+        frame_error_control_octets=draw(st.sampled_from([2, 4])),
+        **values,
+    )
