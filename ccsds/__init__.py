@@ -22,6 +22,12 @@ _HOME = {
     "SequenceFlags": "ccsds.packets.space_packet",
     "SpacePacket": "ccsds.packets.space_packet",
     "EncapsulationPacket": "ccsds.packets.encapsulation_packet",
+    "CdsTime": "ccsds.packets.time_codes",
+    "CucTime": "ccsds.packets.time_codes",
+    "AsciiTime": "ccsds.packets.time_codes_calendar",
+    "CcsTime": "ccsds.packets.time_codes_calendar",
+    "DayTime": "ccsds.packets.time_codes_scale",
+    "LeapSeconds": "ccsds.packets.time_codes_scale",
     "TmTransferFrame": "ccsds.frames.tm",
     "AosTransferFrame": "ccsds.frames.aos",
     "TcTransferFrame": "ccsds.frames.tc",
@@ -48,10 +54,15 @@ _HOME = {
 __all__ = [
     "Account",
     "AosTransferFrame",
+    "AsciiTime",
     "Batch",
+    "CcsTime",
     "CcsdsError",
+    "CdsTime",
     "Clcw",
     "ConfigurationError",
+    "CucTime",
+    "DayTime",
     "DecodeError",
     "EncapsulationPacket",
     "EncodeError",
@@ -60,6 +71,7 @@ __all__ = [
     "FrameBatch",
     "IntegrityError",
     "Layout",
+    "LeapSeconds",
     "MasterChannel",
     "Mission",
     "PacketBatch",
@@ -111,6 +123,9 @@ if TYPE_CHECKING:
     from ccsds.link.receiver import Batch, Receiver, Reception, receive
     from ccsds.packets.encapsulation_packet import EncapsulationPacket
     from ccsds.packets.space_packet import PacketType, SequenceFlags, SpacePacket
+    from ccsds.packets.time_codes import CdsTime, CucTime
+    from ccsds.packets.time_codes_calendar import AsciiTime, CcsTime
+    from ccsds.packets.time_codes_scale import DayTime, LeapSeconds
 
 
 def __getattr__(name: str) -> object:

@@ -16,15 +16,21 @@ from ccsds.frames.tm import TmTransferFrame
 from ccsds.frames.uslp import UslpTransferFrame
 from ccsds.frames.uslp_data_field import ConstructionRule, UslpTransferFrameDataField
 from ccsds.layout import Layout
-from ccsds.packets import encapsulation_packet, space_packet
+from ccsds.packets import encapsulation_packet, space_packet, time_codes
 from ccsds.packets.encapsulation_packet import EncapsulationPacket
 from ccsds.packets.space_packet import SpacePacket
+from ccsds.packets.time_codes import CdsTime, CucTime
+from ccsds.packets.time_codes_calendar import AsciiTime, CcsTime
 
 __all__ = [
     "aos_transfer_frames",
+    "ascii_times",
     "bitstream_protocol_data_units",
+    "ccs_times",
+    "cds_times",
     "clcws",
     "control_commands",
+    "cuc_times",
     "encapsulation_packets",
     "field_values",
     "multiplexing_protocol_data_units",
@@ -265,3 +271,78 @@ def uslp_transfer_frames(draw: DrawFn, *, maximum_zone_octets: int = 64) -> Uslp
         frame_error_control_octets=draw(st.sampled_from([2, 4])),
         **values,
     )
+
+
+@st.composite
+def cuc_times(draw: DrawFn) -> CucTime:
+    """CUC times of 1 to 7 coarse and 0 to 10 fine octets, with P-fields of one octet and of two, and without."""
+    first = draw(field_values(time_codes.CUC_P_FIELD, time_code_id=draw(st.sampled_from([1, 2]))))
+    rest = dict.fromkeys(("additional_coarse_octets", "additional_fine_octets", "mission_defined_bits"), 0)
+    if first["extension_flag"]:
+        rest = draw(field_values(time_codes.CUC_P_FIELD_EXTENSION, without=("extension_flag",)))
+    coarse_octets = first["coarse_octets_minus_1"] + 1 + rest["additional_coarse_octets"]
+    fine_octets = first["fine_octets"] + rest["additional_fine_octets"]
+    values: dict[str, Any] = draw(field_values(time_codes.cuc_t_field(coarse_octets, fine_octets)))
+    return CucTime(
+        coarse_octets=coarse_octets,
+        fine_octets=fine_octets,
+        time_code_id=first["time_code_id"],
+        extension_flag=first["extension_flag"],
+        p_field_present=draw(st.booleans()),
+        **values,
+        **rest,
+    )
+
+
+@st.composite
+def cds_times(draw: DrawFn) -> CdsTime:
+    """CDS times of every shape, leap seconds included."""
+    day_octets, size = draw(st.sampled_from([2, 3])), draw(st.sampled_from([0, 2, 4]))
+    most = {0: 0, 2: 999, 4: 999_999_999}[size]
+    values: dict[str, Any] = draw(
+        field_values(
+            time_codes.cds_t_field(day_octets, size),
+            without=("submilliseconds",),
+            milliseconds=draw(st.integers(0, 86_400_999)),
+        )
+    )
+    return CdsTime(
+        day_octets=day_octets,
+        submilliseconds=draw(st.integers(0, most)),
+        submillisecond_octets=size,
+        agency_epoch_flag=draw(st.integers(0, 1)),
+        p_field_present=draw(st.booleans()),
+        **values,
+    )
+
+
+@st.composite
+def _calendar_fields(draw: DrawFn) -> dict[str, Any]:
+    date = draw(st.dates())
+    by_day = draw(st.booleans())
+    seconds = draw(st.integers(0, 86400))  # the last one is a leap second
+    minutes, second = divmod(min(seconds, 86399), 60)
+    fields = {"year": date.year, "hour": minutes // 60, "minute": minutes % 60, "second": second + seconds // 86400}
+    if by_day:
+        return fields | {"day_of_year": date.timetuple().tm_yday}
+    return fields | {"month": date.month, "day_of_month": date.day}
+
+
+@st.composite
+def ccs_times(draw: DrawFn) -> CcsTime:
+    """CCS times of both calendars, with 0 to 6 octets of subseconds."""
+    size = draw(st.integers(0, 6))
+    subseconds = draw(st.integers(0, 100**size - 1))
+    present = draw(st.booleans())
+    fields = draw(_calendar_fields())
+    return CcsTime(subseconds=subseconds, subsecond_octets=size, p_field_present=present, **fields)
+
+
+@st.composite
+def ascii_times(draw: DrawFn, *, maximum_fraction_digits: int = 20) -> AsciiTime:
+    """ASCII times of codes A and B, with and without fraction and terminator."""
+    digits = draw(st.integers(0, maximum_fraction_digits))
+    fraction = draw(st.integers(0, 10**digits - 1))
+    present = draw(st.booleans())
+    fields = draw(_calendar_fields())
+    return AsciiTime(fraction=fraction, fraction_digits=digits, terminator_present=present, **fields)

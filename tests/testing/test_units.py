@@ -20,6 +20,8 @@ from ccsds.frames.uslp import UslpTransferFrame
 from ccsds.frames.uslp_data_field import UslpTransferFrameDataField
 from ccsds.packets.encapsulation_packet import EncapsulationPacket
 from ccsds.packets.space_packet import SpacePacket
+from ccsds.packets.time_codes import CdsTime, CucTime
+from ccsds.packets.time_codes_calendar import AsciiTime, CcsTime
 from ccsds.testing import strategies
 
 UNITS: list[tuple[type[Any], st.SearchStrategy[Any]]] = [
@@ -36,9 +38,18 @@ UNITS: list[tuple[type[Any], st.SearchStrategy[Any]]] = [
     (SetVr, st.builds(SetVr, receiver_frame_sequence_number=st.integers(0, 255))),
     (UslpTransferFrame, strategies.uslp_transfer_frames()),
     (UslpTransferFrameDataField, strategies.uslp_transfer_frame_data_fields()),
+    (CucTime, strategies.cuc_times()),
+    (CdsTime, strategies.cds_times()),
+    (CcsTime, strategies.ccs_times()),
+    (AsciiTime, strategies.ascii_times()),
 ]
 FRAMES = (TmTransferFrame, AosTransferFrame, TcTransferFrame, UslpTransferFrame)
-ZONES = (MultiplexingProtocolDataUnit, BitstreamProtocolDataUnit, UslpTransferFrameDataField)  # they take all there is
+ZONES: dict[type[Any], Any] = {  # they take all that there is; how many octets of theirs are still too few
+    MultiplexingProtocolDataUnit: lambda unit: 2,
+    BitstreamProtocolDataUnit: lambda unit: 2,
+    UslpTransferFrameDataField: lambda unit: len(unit) - len(unit.transfer_frame_data_zone),
+    AsciiTime: lambda unit: 16 if unit.day_of_year else 18,
+}
 LENGTHS = {  # of units that do not tell their own length
     TmTransferFrame: "transfer_frame_octets",
     AosTransferFrame: "transfer_frame_octets",
@@ -147,8 +158,7 @@ def test_what_is_cut_short_is_refused(index: int, data: st.DataObject) -> None:
     keep = data.draw(st.integers(0, len(octets) - 1))
     keywords = managed_and_length(unit, len(octets))
     if cls in ZONES:
-        header = 1 if octets[0] >> 5 > 2 and cls is UslpTransferFrameDataField else 2
-        keep = min(keep, header)
+        keep = min(keep, ZONES[cls](unit))
     with pytest.raises(TruncatedError) as caught:
         cls.decode_from(octets[:keep], **keywords)
     assert 0 <= caught.value.octet_offset <= len(octets)
