@@ -22,6 +22,9 @@ _HOME = {
     "SequenceFlags": "ccsds.packets.space_packet",
     "SpacePacket": "ccsds.packets.space_packet",
     "EncapsulationPacket": "ccsds.packets.encapsulation_packet",
+    "InternetProtocolExtension": "ccsds.packets.ip_over_ccsds",
+    "PusTelecommand": "ccsds.packets.pus",
+    "PusTelemetry": "ccsds.packets.pus",
     "CdsTime": "ccsds.packets.time_codes",
     "CucTime": "ccsds.packets.time_codes",
     "AsciiTime": "ccsds.packets.time_codes_calendar",
@@ -70,6 +73,7 @@ __all__ = [
     "FieldError",
     "FrameBatch",
     "IntegrityError",
+    "InternetProtocolExtension",
     "Layout",
     "LeapSeconds",
     "MasterChannel",
@@ -78,6 +82,8 @@ __all__ = [
     "PacketType",
     "PhysicalChannel",
     "ProtocolError",
+    "PusTelecommand",
+    "PusTelemetry",
     "Receiver",
     "Reception",
     "ReedSolomonCode",
@@ -122,6 +128,8 @@ if TYPE_CHECKING:
     from ccsds.link.packet_batch import PacketBatch, space_packets
     from ccsds.link.receiver import Batch, Receiver, Reception, receive
     from ccsds.packets.encapsulation_packet import EncapsulationPacket
+    from ccsds.packets.ip_over_ccsds import InternetProtocolExtension
+    from ccsds.packets.pus import PusTelecommand, PusTelemetry
     from ccsds.packets.space_packet import PacketType, SequenceFlags, SpacePacket
     from ccsds.packets.time_codes import CdsTime, CucTime
     from ccsds.packets.time_codes_calendar import AsciiTime, CcsTime

@@ -16,9 +16,11 @@ from ccsds.frames.tm import TmTransferFrame
 from ccsds.frames.uslp import UslpTransferFrame
 from ccsds.frames.uslp_data_field import ConstructionRule, UslpTransferFrameDataField
 from ccsds.layout import Layout
-from ccsds.packets import encapsulation_packet, space_packet, time_codes
+from ccsds.packets import encapsulation_packet, pus, space_packet, time_codes
 from ccsds.packets.encapsulation_packet import EncapsulationPacket
-from ccsds.packets.space_packet import SpacePacket
+from ccsds.packets.ip_over_ccsds import InternetProtocolExtension
+from ccsds.packets.pus import PacketErrorControl, PusTelecommand, PusTelemetry
+from ccsds.packets.space_packet import SequenceFlags, SpacePacket
 from ccsds.packets.time_codes import CdsTime, CucTime
 from ccsds.packets.time_codes_calendar import AsciiTime, CcsTime
 
@@ -33,9 +35,12 @@ __all__ = [
     "cuc_times",
     "encapsulation_packets",
     "field_values",
+    "internet_protocol_extensions",
     "multiplexing_protocol_data_units",
     "operational_control_fields",
     "packets",
+    "pus_telecommands",
+    "pus_telemetry",
     "space_packets",
     "tc_transfer_frames",
     "tm_transfer_frames",
@@ -346,3 +351,38 @@ def ascii_times(draw: DrawFn, *, maximum_fraction_digits: int = 20) -> AsciiTime
     present = draw(st.booleans())
     fields = draw(_calendar_fields())
     return AsciiTime(fraction=fraction, fraction_digits=digits, terminator_present=present, **fields)
+
+
+@st.composite
+def _pus_fields(draw: DrawFn, header: Layout) -> dict[str, Any]:
+    values: dict[str, Any] = draw(field_values(header, without=("pus_version_number",)))
+    primary = space_packet.PRIMARY_HEADER
+    return values | {
+        "application_process_id": draw(st.integers(0, space_packet.IDLE_APPLICATION_PROCESS_ID - 1)),
+        "packet_sequence_count": draw(st.integers(0, primary["packet_sequence_count"].maximum)),
+        "sequence_flags": draw(st.sampled_from(SequenceFlags)),
+        "spare": draw(st.binary(max_size=3)),
+        "packet_error_control": draw(st.sampled_from(PacketErrorControl)),
+    }
+
+
+@st.composite
+def pus_telecommands(draw: DrawFn, *, maximum_data_octets: int = 64) -> PusTelecommand:
+    """PUS-C telecommand packets with each kind of packet error control."""
+    data = draw(st.binary(max_size=maximum_data_octets))
+    return PusTelecommand(application_data=data, **draw(_pus_fields(pus.TELECOMMAND_SECONDARY_HEADER)))
+
+
+@st.composite
+def pus_telemetry(draw: DrawFn, *, maximum_data_octets: int = 64) -> PusTelemetry:
+    """PUS-C telemetry packets with times of 0 to 8 octets."""
+    data, time = draw(st.binary(max_size=maximum_data_octets)), draw(st.binary(max_size=8))
+    return PusTelemetry(source_data=data, time=time, **draw(_pus_fields(pus.TELEMETRY_SECONDARY_HEADER)))
+
+
+@st.composite
+def internet_protocol_extensions(draw: DrawFn, *, maximum_data_octets: int = 64) -> InternetProtocolExtension:
+    """Units with headers of one octet and more."""
+    header = bytes(octet & 0xFE for octet in draw(st.binary(max_size=3))) + bytes([draw(st.integers(0, 127)) << 1 | 1])
+    data = draw(st.binary(min_size=1, max_size=maximum_data_octets))
+    return InternetProtocolExtension(extension_header=header, protocol_data_unit=data)

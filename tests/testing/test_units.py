@@ -19,6 +19,8 @@ from ccsds.frames.tm import TmTransferFrame
 from ccsds.frames.uslp import UslpTransferFrame
 from ccsds.frames.uslp_data_field import UslpTransferFrameDataField
 from ccsds.packets.encapsulation_packet import EncapsulationPacket
+from ccsds.packets.ip_over_ccsds import InternetProtocolExtension
+from ccsds.packets.pus import PacketErrorControl, PusTelecommand, PusTelemetry
 from ccsds.packets.space_packet import SpacePacket
 from ccsds.packets.time_codes import CdsTime, CucTime
 from ccsds.packets.time_codes_calendar import AsciiTime, CcsTime
@@ -42,6 +44,9 @@ UNITS: list[tuple[type[Any], st.SearchStrategy[Any]]] = [
     (CdsTime, strategies.cds_times()),
     (CcsTime, strategies.ccs_times()),
     (AsciiTime, strategies.ascii_times()),
+    (PusTelecommand, strategies.pus_telecommands()),
+    (PusTelemetry, strategies.pus_telemetry()),
+    (InternetProtocolExtension, strategies.internet_protocol_extensions()),
 ]
 FRAMES = (TmTransferFrame, AosTransferFrame, TcTransferFrame, UslpTransferFrame)
 ZONES: dict[type[Any], Any] = {  # they take all that there is; how many octets of theirs are still too few
@@ -49,6 +54,7 @@ ZONES: dict[type[Any], Any] = {  # they take all that there is; how many octets 
     BitstreamProtocolDataUnit: lambda unit: 2,
     UslpTransferFrameDataField: lambda unit: len(unit) - len(unit.transfer_frame_data_zone),
     AsciiTime: lambda unit: 16 if unit.day_of_year else 18,
+    InternetProtocolExtension: lambda unit: len(unit.extension_header),
 }
 LENGTHS = {  # of units that do not tell their own length
     TmTransferFrame: "transfer_frame_octets",
@@ -96,6 +102,13 @@ def any_managed(draw: st.DrawFn, cls: type[Any]) -> dict[str, Any]:
             "frame_error_control_present": draw(st.booleans()),
             "frame_error_control_octets": draw(st.sampled_from([2, 4])),
             "insert_zone_octets": draw(st.integers(0, 9)),
+            "check": draw(st.booleans()),
+        }
+    if cls in (PusTelecommand, PusTelemetry):
+        time = {"time_octets": draw(st.integers(0, 9))} if cls is PusTelemetry else {}
+        return time | {
+            "packet_error_control": draw(st.sampled_from(PacketErrorControl)),
+            "spare_octets": draw(st.integers(0, 4)),
             "check": draw(st.booleans()),
         }
     return {"issue": draw(st.integers(1, 5))} if cls is MultiplexingProtocolDataUnit else {}
