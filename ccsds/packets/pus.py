@@ -24,6 +24,7 @@ __all__ = [
     "PacketErrorControl",
     "PusTelecommand",
     "PusTelemetry",
+    "compute_packet_error_control",
     "iso_checksum",
 ]
 
@@ -116,13 +117,19 @@ class _PusPacket(Unit, frozen=True):
         if self._get("packet_error_control") == PacketErrorControl.NONE:
             return None
         received: int | None = self._get("received_packet_error_control_field")
-        return _compute(self._get("packet_error_control"), self._protected()) if received is None else received
+        return (
+            compute_packet_error_control(self._get("packet_error_control"), self._protected())
+            if received is None
+            else received
+        )
 
     @property
     def is_intact(self) -> bool:
         """False when the packet was decoded with `check=False` and its error control field does not verify."""
         received = self._get("received_packet_error_control_field")
-        return received is None or received == _compute(self._get("packet_error_control"), self._protected())
+        return received is None or received == compute_packet_error_control(
+            self._get("packet_error_control"), self._protected()
+        )
 
     @property
     def space_packet(self) -> SpacePacket:
@@ -178,7 +185,7 @@ class _PusPacket(Unit, frozen=True):
         if control == PacketErrorControl.NONE:
             return octets
         received = self._get("received_packet_error_control_field")
-        field = _compute(control, octets) if received is None else received
+        field = compute_packet_error_control(control, octets) if received is None else received
         return octets + field.to_bytes(_CHECK_OCTETS, "big")
 
     def encode_into(self, out: bytearray | memoryview) -> int:
@@ -385,14 +392,15 @@ def _cut(octets: Octets) -> tuple[memoryview, memoryview]:
     return view[: len(view) - len(rest)], rest
 
 
-def _compute(control: PacketErrorControl, octets: Octets) -> int:
+def compute_packet_error_control(control: PacketErrorControl, octets: Octets) -> int:
+    """The error control field for octets without one, a CRC or an ISO checksum."""
     return frame_error_control(octets) if control == PacketErrorControl.CRC else iso_checksum(octets)
 
 
 def _verify(unit: str, octets: Octets, at: int, control: PacketErrorControl, check: bool) -> int | None:
     """The error control field where it is wrong; None where it is right."""
     view = memoryview(octets)
-    found, expected = int.from_bytes(view[at:], "big"), _compute(control, view[:at])
+    found, expected = int.from_bytes(view[at:], "big"), compute_packet_error_control(control, view[:at])
     if found == expected:
         return None
     if check:

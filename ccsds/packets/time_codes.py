@@ -40,8 +40,8 @@ CUC_P_FIELD = Layout(
     DOCUMENT,
     Field("extension_flag", 1, "3.2.2"),
     Field("time_code_id", 3, "3.2.2"),
-    Field("coarse_octets_minus_1", 2, "3.2.2"),
-    Field("fine_octets", 2, "3.2.2"),
+    Field("basic_coarse_octets_minus_1", 2, "3.2.2"),
+    Field("basic_fine_octets", 2, "3.2.2"),
 )
 CUC_P_FIELD_EXTENSION = Layout(
     "CUC P-field, second octet",
@@ -153,7 +153,8 @@ class CucTime(TimeCode, frozen=True):
             msgspec.structs.force_setattr(self, "extension_flag", int(bool(needed)))
 
     @classmethod
-    def _shape(cls, octets: memoryview) -> tuple[tuple[int, ...], int]:
+    def shape_of(cls, octets: memoryview) -> tuple[tuple[int, ...], int]:
+        """What the P-field at the start of `octets` says about the T-field, and where the P-field ends."""
         extension, code, coarse_minus_1, fine = CUC_P_FIELD.values(octets)
         if code not in (CUC_LEVEL_1, CUC_LEVEL_2):
             raise wrong_code(cls.NAME, code, CUC_P_FIELD)
@@ -272,7 +273,8 @@ class CdsTime(TimeCode, frozen=True):
         return None
 
     @classmethod
-    def _shape(cls, octets: memoryview) -> tuple[tuple[int, ...], int]:
+    def shape_of(cls, octets: memoryview) -> tuple[tuple[int, ...], int]:
+        """What the P-field at the start of `octets` says about the T-field, and where the P-field ends."""
         extension, code, agency, long_day, choice = CDS_P_FIELD.values(octets)
         if code != CDS or extension:
             raise wrong_code(cls.NAME, code, CDS_P_FIELD, extension)

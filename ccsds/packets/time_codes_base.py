@@ -28,7 +28,7 @@ class TimeCode(Unit, frozen=True):
         raise NotImplementedError
 
     @classmethod
-    def _shape(cls, octets: memoryview) -> tuple[tuple[int, ...], int]:
+    def shape_of(cls, octets: memoryview) -> tuple[tuple[int, ...], int]:
         """What the P-field at the start of `octets` says about the T-field, and where the P-field ends."""
         raise NotImplementedError
 
@@ -66,7 +66,7 @@ class TimeCode(Unit, frozen=True):
         """Cut one time off the front of `octets`; return it and the octets that follow it."""
         view = memoryview(octets)
         if p_field is None:
-            shape, at = cls._shape(view)
+            shape, at = cls.shape_of(view)
             time, end = cls._read(shape, view, at, True)
         else:
             time, end = cls._read(cls._agreed_shape(p_field), view, 0, False)
@@ -75,7 +75,7 @@ class TimeCode(Unit, frozen=True):
     @classmethod
     def _agreed_shape(cls, p_field: bytes) -> tuple[int, ...]:
         try:
-            shape, end = cls._shape(memoryview(p_field))
+            shape, end = cls.shape_of(memoryview(p_field))
         except DecodeError as error:
             raise ConfigurationError(f"p_field {p_field.hex() or 'without octets'}: {error}") from None
         if end != len(p_field):

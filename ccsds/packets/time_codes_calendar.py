@@ -80,7 +80,8 @@ class CcsTime(TimeCode, frozen=True):
             raise EncodeError(f"{self.NAME}: {problem} [{DOCUMENT} §3.4.1]")
 
     @classmethod
-    def _shape(cls, octets: memoryview) -> tuple[tuple[int, ...], int]:
+    def shape_of(cls, octets: memoryview) -> tuple[tuple[int, ...], int]:
+        """What the P-field at the start of `octets` says about the T-field, and where the P-field ends."""
         extension, code, by_day, size = CCS_P_FIELD.values(octets)
         if code != CCS or extension:
             raise wrong_code(cls.NAME, code, CCS_P_FIELD, extension)

@@ -285,8 +285,8 @@ def cuc_times(draw: DrawFn) -> CucTime:
     rest = dict.fromkeys(("additional_coarse_octets", "additional_fine_octets", "mission_defined_bits"), 0)
     if first["extension_flag"]:
         rest = draw(field_values(time_codes.CUC_P_FIELD_EXTENSION, without=("extension_flag",)))
-    coarse_octets = first["coarse_octets_minus_1"] + 1 + rest["additional_coarse_octets"]
-    fine_octets = first["fine_octets"] + rest["additional_fine_octets"]
+    coarse_octets = first["basic_coarse_octets_minus_1"] + 1 + rest["additional_coarse_octets"]
+    fine_octets = first["basic_fine_octets"] + rest["additional_fine_octets"]
     values: dict[str, Any] = draw(field_values(time_codes.cuc_t_field(coarse_octets, fine_octets)))
     return CucTime(
         coarse_octets=coarse_octets,
