@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import IntEnum, IntFlag
 from operator import mul
-from typing import Any, ClassVar, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
 
 from ccsds._unit import Unit, maker, require_octets, write_into
 from ccsds.errors import DecodeError, EncodeError, FieldError, IntegrityError, TruncatedError
@@ -84,6 +84,19 @@ class _PusPacket(Unit, frozen=True):
     TYPE: ClassVar[PacketType] = PacketType.TELEMETRY
     LAYOUT: ClassVar[Layout] = TELEMETRY_SECONDARY_HEADER
 
+    if TYPE_CHECKING:  # what the subclasses have as fields
+
+        @property
+        def application_process_id(self) -> int: ...
+        @property
+        def packet_sequence_count(self) -> int: ...
+        @property
+        def sequence_flags(self) -> SequenceFlags: ...
+        @property
+        def packet_error_control(self) -> PacketErrorControl: ...
+        @property
+        def received_packet_error_control_field(self) -> int | None: ...
+
     def _header(self) -> bytes:
         values = {name: getattr(self, name) for name in self.LAYOUT.names[1:]}
         return self.LAYOUT.pack(values | {"pus_version_number": PUS_VERSION_NUMBER})
@@ -92,20 +105,17 @@ class _PusPacket(Unit, frozen=True):
         """The packet data field without its error control."""
         raise NotImplementedError
 
-    def _get(self, name: str) -> Any:
-        return getattr(self, name)
-
     def _protected(self) -> bytes:
         data = self._data()
-        control = self._get("packet_error_control")
+        control = self.packet_error_control
         return (
             space_packet.PRIMARY_HEADER.pack_values(
                 0,
                 self.TYPE,
                 1,
-                self._get("application_process_id"),
-                self._get("sequence_flags"),
-                self._get("packet_sequence_count"),
+                self.application_process_id,
+                self.sequence_flags,
+                self.packet_sequence_count,
                 len(data) - 1 + _CHECK_OCTETS * (control != PacketErrorControl.NONE),
             )
             + data
@@ -114,21 +124,19 @@ class _PusPacket(Unit, frozen=True):
     @property
     def packet_error_control_field(self) -> int | None:
         """The error control field as it is encoded; None in a packet without one."""
-        if self._get("packet_error_control") == PacketErrorControl.NONE:
+        if self.packet_error_control == PacketErrorControl.NONE:
             return None
-        received: int | None = self._get("received_packet_error_control_field")
+        received = self.received_packet_error_control_field
         return (
-            compute_packet_error_control(self._get("packet_error_control"), self._protected())
-            if received is None
-            else received
+            compute_packet_error_control(self.packet_error_control, self._protected()) if received is None else received
         )
 
     @property
     def is_intact(self) -> bool:
         """False when the packet was decoded with `check=False` and its error control field does not verify."""
-        received = self._get("received_packet_error_control_field")
+        received = self.received_packet_error_control_field
         return received is None or received == compute_packet_error_control(
-            self._get("packet_error_control"), self._protected()
+            self.packet_error_control, self._protected()
         )
 
     @property
@@ -138,26 +146,29 @@ class _PusPacket(Unit, frozen=True):
 
     def __len__(self) -> int:
         octets = space_packet.PRIMARY_HEADER.octets + len(self._data())
-        return octets if self._get("packet_error_control") == PacketErrorControl.NONE else octets + _CHECK_OCTETS
+        return octets if self.packet_error_control == PacketErrorControl.NONE else octets + _CHECK_OCTETS
 
     def _check(self, *names: str) -> None:
         for name in names:
-            require_octets(self.NAME, name, self._get(name))
-        self.LAYOUT.check({name: self._get(name) for name in self.LAYOUT.names[1:]})
-        if self._get("packet_error_control") not in tuple(PacketErrorControl):
+            require_octets(self.NAME, name, getattr(self, name))
+        self.LAYOUT.check({name: getattr(self, name) for name in self.LAYOUT.names[1:]})
+        if self.packet_error_control not in tuple(PacketErrorControl):
             raise EncodeError(f"{self.NAME}: packet_error_control is 0, 1 or 2 [{DOCUMENT} §B]")
-        received = self._get("received_packet_error_control_field")
+        received = self.received_packet_error_control_field
         if received is not None:
-            if self._get("packet_error_control") == PacketErrorControl.NONE:
+            if self.packet_error_control == PacketErrorControl.NONE:
                 raise EncodeError(f"{self.NAME}: a packet without error control has received none")
             if not isinstance(received, int) or not 0 <= received <= 0xFFFF:
                 raise EncodeError(f"{self.NAME}: received_packet_error_control_field is {received!r}, not 0 to 65535")
         if len(self) > space_packet.MAXIMUM_OCTETS:
             raise EncodeError(f"{self.NAME}: {len(self)} octets are more than a space packet has [{DOCUMENT} §7.4]")
         space_packet.PRIMARY_HEADER.check(
-            {name: self._get(name) for name in ("application_process_id", "sequence_flags", "packet_sequence_count")}
+            {
+                name: getattr(self, name)
+                for name in ("application_process_id", "sequence_flags", "packet_sequence_count")
+            }
         )
-        if self._get("application_process_id") == space_packet.IDLE_APPLICATION_PROCESS_ID:
+        if self.application_process_id == space_packet.IDLE_APPLICATION_PROCESS_ID:
             raise EncodeError(f"{self.NAME}: an idle packet has no secondary header [{DOCUMENT} §7.4]")
 
     @classmethod
@@ -181,10 +192,10 @@ class _PusPacket(Unit, frozen=True):
     def encode(self) -> bytes:
         """The octets of the packet.  Raises EncodeError where a field does not fit."""
         octets = self._protected()
-        control = self._get("packet_error_control")
+        control = self.packet_error_control
         if control == PacketErrorControl.NONE:
             return octets
-        received = self._get("received_packet_error_control_field")
+        received = self.received_packet_error_control_field
         field = compute_packet_error_control(control, octets) if received is None else received
         return octets + field.to_bytes(_CHECK_OCTETS, "big")
 

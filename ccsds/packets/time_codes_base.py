@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ccsds._unit import Unit, write_into
 from ccsds.errors import ConfigurationError, DecodeError, FieldError
@@ -17,6 +17,10 @@ class TimeCode(Unit, frozen=True):
     """What the three codes share: a P-field, sent or agreed beforehand, and a T-field laid out by it."""
 
     NAME: ClassVar[str] = ""
+    if TYPE_CHECKING:  # what each code has as its last field
+
+        @property
+        def p_field_present(self) -> bool: ...
 
     @property
     def p_field(self) -> bytes:
@@ -40,7 +44,7 @@ class TimeCode(Unit, frozen=True):
     @property
     def managed_parameters(self) -> dict[str, Any]:
         """The keywords with which `decode` gives this time back from its octets."""
-        return {"p_field": None if getattr(self, "p_field_present") else self.p_field}  # noqa: B009
+        return {"p_field": None if self.p_field_present else self.p_field}
 
     def __len__(self) -> int:
         return len(self.encode())
@@ -84,7 +88,7 @@ class TimeCode(Unit, frozen=True):
 
     def encode(self) -> bytes:
         """The octets of the time: the P-field, where it is sent, and the T-field."""
-        return self.p_field + self.encode_t_field() if getattr(self, "p_field_present") else self.encode_t_field()  # noqa: B009
+        return self.p_field + self.encode_t_field() if self.p_field_present else self.encode_t_field()
 
     def encode_into(self, out: bytearray | memoryview) -> int:
         """Write the time at the start of `out`; return the octets written.  Raises EncodeError: no room."""

@@ -14,18 +14,21 @@ import msgspec
 
 from ccsds.errors import ConfigurationError, DecodeError, EncodeError
 from ccsds.frames.tc import SegmentSequenceFlags, TcTransferFrame
-from ccsds.frames.uslp_data_field import UslpTransferFrameDataField
+from ccsds.frames.uslp import UslpTransferFrame
+from ccsds.frames.uslp_data_field import ConstructionRule, UslpTransferFrameDataField
 from ccsds.layout import Octets
-from ccsds.procedures.packet_extraction import packet_length
+from ccsds.procedures.packet_extraction import ExtractedPacket, ExtractionParameters, PacketExtractor, packet_length
 
 __all__ = [
     "DiscardReason",
     "MapDemultiplexer",
     "MapEvent",
+    "OctetStreamPortion",
     "Reassembler",
     "SegmentDiscarded",
     "SegmentationCounters",
     "ServiceDataUnit",
+    "UslpMapDemultiplexer",
     "block_packets",
     "packets_of",
     "segment",
@@ -71,11 +74,22 @@ class SegmentationCounters(msgspec.Struct, kw_only=True):
     discarded_octets: int = 0
 
 
+class OctetStreamPortion(NamedTuple):
+    """The next octets of a stream that has no units."""
+
+    octets: bytes
+    gap_before: bool
+    """True where frames are missing before them"""
+
+
 class MapEvent(NamedTuple):
-    """An event, and the MAP on which it happened; None where the virtual channel has no MAPs."""
+    """An event, and the MAP on which it happened; None where the virtual channel has no MAPs.
+
+    ExtractedPacket and OctetStreamPortion come from USLP only.
+    """
 
     map_id: int | None
-    event: ServiceDataUnit | SegmentDiscarded
+    event: ServiceDataUnit | SegmentDiscarded | ExtractedPacket | OctetStreamPortion
 
 
 def segment(octets: Octets, maximum_octets: int) -> list[tuple[SegmentSequenceFlags, bytes]]:
@@ -231,3 +245,69 @@ class MapDemultiplexer:
         return [
             MapEvent(map_id, event) for map_id, one in self.maps.items() for event in one._discard(DiscardReason.GAP)
         ]
+
+
+class _UslpMap:
+    """The receiving ends of one MAP; which of them is used, each frame says."""
+
+    def __init__(self, maximum_octets: int | None) -> None:
+        self.reassembler = Reassembler(maximum_octets)
+        self.extractor = PacketExtractor(
+            ExtractionParameters(first_header_pointer_bits=16, maximum_packet_octets=maximum_octets)
+        )
+        self.gap_pending = False
+
+
+class UslpMapDemultiplexer:
+    """One virtual channel of USLP: packets, access units, and octet streams, by MAP and construction rule (4.3.2).
+
+    Attributes: maps, by MAP ID; invalid_data_fields, the frames whose data field does not decode.
+    """
+
+    def __init__(self, maximum_octets: int | None = None) -> None:
+        self.maximum_octets = maximum_octets
+        self.maps: dict[int, _UslpMap] = {}
+        self.invalid_data_fields = 0
+
+    def handle_frame(self, frame: UslpTransferFrame, *, gap_before: bool = False) -> list[MapEvent]:
+        """What a frame with user data completes or spoils; nothing for idle data and protocol control commands.
+
+        `gap_before`: frames of the virtual channel are missing before it; that spoils what is in progress on any MAP.
+        """
+        events = self._spoil() if gap_before else []
+        if frame.is_only_idle_data or frame.protocol_control_command_flag:
+            return events
+        try:
+            field = frame.data_field
+        except DecodeError:
+            self.invalid_data_fields += 1
+            return events
+        if not field.is_only_idle_data:
+            one = self.maps.setdefault(frame.map_id, _UslpMap(self.maximum_octets))
+            events += [MapEvent(frame.map_id, event) for event in _deliver(one, field)]
+        return events
+
+    def finish(self) -> list[MapEvent]:
+        """The end of the stream: units in progress are discarded."""
+        events = []
+        for map_id, one in self.maps.items():
+            events += [MapEvent(map_id, event) for event in (*one.extractor.finish(), *one.reassembler.finish())]
+        return events
+
+    def _spoil(self) -> list[MapEvent]:
+        events = []
+        for map_id, one in self.maps.items():
+            one.gap_pending = True
+            events += [MapEvent(map_id, event) for event in one.reassembler._discard(DiscardReason.GAP)]
+        return events
+
+
+def _deliver(
+    one: _UslpMap, field: UslpTransferFrameDataField
+) -> Iterable[ServiceDataUnit | SegmentDiscarded | ExtractedPacket | OctetStreamPortion]:
+    gap, one.gap_pending = one.gap_pending, False
+    if field.first_header_pointer is not None:
+        return one.extractor.extract(field.transfer_frame_data_zone, field.first_header_pointer, gap_before=gap)
+    if field.construction_rule == ConstructionRule.OCTET_STREAM:
+        return [OctetStreamPortion(field.transfer_frame_data_zone, gap)]
+    return one.reassembler.handle_data_field(field)

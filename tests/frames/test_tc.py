@@ -162,3 +162,21 @@ def test_the_recording_gives_its_truth() -> None:
     apids = [SpacePacket.decode(packet).apid for packet in packets]
     assert [[apid, apids.count(apid)] for apid in sorted(set(apids))] == [row[:2] for row in truth["apids"]]
     assert not maps.finish()
+
+
+def test_the_frames_in_the_recorded_cltus() -> None:
+    path = CAPTURES / "captures.toml"
+    if not path.exists():
+        pytest.skip("../shared/captures/captures.toml is absent")
+    table = tomllib.loads(path.read_text(encoding="utf-8"))["file"]
+    (truth,) = (row for row in table if row["file"] == "sim_tc_cltu.hex")
+    frames = [
+        TcTransferFrame.decode_from(
+            bytes.fromhex(unit["derandomised"]), segment_header_present=True, frame_error_control_present=True
+        )[0]
+        for unit in truth["cltu"]
+    ]
+    assert [frame.frame_type for frame in frames] == ["BC", "AD", "BD"]
+    assert frames[0].control_command == Unlock()
+    assert [frame.spacecraft_id for frame in frames] == [123, 123, 123]
+    assert all(frame.is_intact and frame.map_id in (None, 0) for frame in frames)

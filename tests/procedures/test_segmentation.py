@@ -9,20 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccsds.errors import ConfigurationError, EncodeError, ProtocolError
+from ccsds.frames.only_idle_data import OnlyIdleDataFill
 from ccsds.frames.tc import SegmentSequenceFlags, TcTransferFrame, Unlock
+from ccsds.frames.uslp import UslpTransferFrame
 from ccsds.frames.uslp_data_field import POINTER_ALL_ONES, ConstructionRule, UslpTransferFrameDataField
+from ccsds.procedures.packet_extraction import ExtractedPacket
 from ccsds.procedures.segmentation import (
     DiscardReason,
     MapDemultiplexer,
     MapEvent,
+    OctetStreamPortion,
     Reassembler,
     SegmentDiscarded,
     ServiceDataUnit,
+    UslpMapDemultiplexer,
     block_packets,
     packets_of,
     segment,
 )
-from ccsds.testing.strategies import packets
+from ccsds.testing.strategies import packets, space_packets, uslp_transfer_frames
 
 FIRST, CONTINUING = SegmentSequenceFlags.FIRST, SegmentSequenceFlags.CONTINUING
 LAST, UNSEGMENTED = SegmentSequenceFlags.LAST, SegmentSequenceFlags.UNSEGMENTED
@@ -181,3 +186,69 @@ def test_what_a_caller_gets_wrong() -> None:
     for wrong in (lambda: segment(b"x", 0), lambda: block_packets([], 0), lambda: Reassembler(0)):
         with pytest.raises(ConfigurationError, match="maximum_octets"):
             wrong()
+
+
+def uslp(map_id: int, rule: int, zone: bytes, pointer: int | None = None, **fields: int) -> UslpTransferFrame:
+    field = UslpTransferFrameDataField(
+        construction_rule=ConstructionRule(rule),
+        uslp_protocol_id=5,
+        transfer_frame_data_zone=zone,
+        first_header_or_last_valid_octet_pointer=pointer,
+    )
+    made = UslpTransferFrame(
+        spacecraft_id=1, virtual_channel_id=2, map_id=map_id, transfer_frame_data_field=field.encode(), **fields
+    )
+    return UslpTransferFrame.decode(made.encode(), frame_error_control_present=False)
+
+
+def test_uslp_maps_carry_what_their_frames_say() -> None:
+    maps = UslpMapDemultiplexer()
+    packet = bytes.fromhex("0801c0000001cafe")
+    assert not maps.handle_frame(uslp(1, 0b000, packet[:5], 0)) and not maps.handle_frame(uslp(2, 0b100, b"ab"))
+    assert maps.handle_frame(uslp(3, 0b011, b"stream")) == [MapEvent(3, OctetStreamPortion(b"stream", False))]
+    assert maps.handle_frame(uslp(1, 0b000, packet[5:], POINTER_ALL_ONES)) == [
+        MapEvent(1, ExtractedPacket(packet, True, 0, False, False))
+    ]
+    assert maps.handle_frame(uslp(2, 0b110, b"cd")) == [MapEvent(2, ServiceDataUnit(b"abcd", 2))]
+    idle = UslpTransferFrame.only_idle_data(spacecraft_id=1, data_field_octets=9, fill=OnlyIdleDataFill())
+    assert maps.handle_frame(idle) == []
+    assert maps.handle_frame(uslp(2, 0b111, b"command", protocol_control_command_flag=1)) == []
+    assert not maps.handle_frame(uslp(1, 0b000, packet[:5], 0)) and not maps.handle_frame(uslp(2, 0b100, b"ef"))
+    assert maps.handle_frame(uslp(3, 0b011, b"late"), gap_before=True) == [
+        MapEvent(2, SegmentDiscarded(DiscardReason.GAP, b"ef")),
+        MapEvent(3, OctetStreamPortion(b"late", True)),
+    ]
+    assert maps.handle_frame(uslp(1, 0b000, packet[5:] + packet, 3)) == [
+        MapEvent(1, ExtractedPacket(packet, True, 3, True, False))
+    ]
+    assert not maps.handle_frame(uslp(2, 0b100, b"gh"))
+    assert maps.finish() == [MapEvent(2, SegmentDiscarded(DiscardReason.END, b"gh"))]
+    assert maps.maps[1].extractor.counters.dropped_gap == 1
+
+
+@given(st.lists(st.tuples(uslp_transfer_frames(maximum_zone_octets=12), st.booleans()), max_size=10))
+def test_no_uslp_frames_raise(frames: list[tuple[UslpTransferFrame, bool]]) -> None:
+    maps = UslpMapDemultiplexer(maximum_octets=20)
+    events = [event for made, gap in frames for event in maps.handle_frame(made, gap_before=gap)]
+    segments = sum(one.reassembler.counters.segments for one in maps.maps.values())
+    zones = sum(one.extractor.counters.zones for one in maps.maps.values())
+    streams = sum(isinstance(event, OctetStreamPortion) for _, event in events)
+    silent = sum(
+        made.is_only_idle_data or bool(made.protocol_control_command_flag) or made.data_field.is_only_idle_data
+        for made, _ in frames
+    )
+    assert segments + zones + streams + silent == len(frames)
+    maps.finish()
+    broken = UslpTransferFrame(spacecraft_id=1, virtual_channel_id=2, transfer_frame_data_field=b"\0")
+    assert maps.handle_frame(broken) == [] and maps.invalid_data_fields == 1
+
+
+@given(st.lists(space_packets(maximum_data_octets=20, allow_idle=False), min_size=1, max_size=6), st.integers(1, 30))
+def test_packets_over_uslp_frames_of_either_kind(units: list[object], maximum: int) -> None:
+    encoded = [unit.encode() for unit in units]  # type: ignore[attr-defined]
+    rules = {FIRST: 0b100, CONTINUING: 0b101, LAST: 0b110, UNSEGMENTED: 0b111}
+    maps, found = UslpMapDemultiplexer(), []
+    for octets in encoded:
+        for flags, portion in segment(octets, maximum):
+            found += [event for _, event in maps.handle_frame(uslp(1, rules[flags], portion))]
+    assert [event.octets for event in found] == encoded
