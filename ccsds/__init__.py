@@ -22,8 +22,20 @@ _HOME = {
     "SequenceFlags": "ccsds.packets.space_packet",
     "SpacePacket": "ccsds.packets.space_packet",
     "EncapsulationPacket": "ccsds.packets.encapsulation_packet",
+    "InternetProtocolExtension": "ccsds.packets.ip_over_ccsds",
+    "PusTelecommand": "ccsds.packets.pus",
+    "PusTelemetry": "ccsds.packets.pus",
+    "CdsTime": "ccsds.packets.time_codes",
+    "CucTime": "ccsds.packets.time_codes",
+    "AsciiTime": "ccsds.packets.time_codes_calendar",
+    "CcsTime": "ccsds.packets.time_codes_calendar",
+    "DayTime": "ccsds.packets.time_codes_scale",
+    "LeapSeconds": "ccsds.packets.time_codes_scale",
     "TmTransferFrame": "ccsds.frames.tm",
     "AosTransferFrame": "ccsds.frames.aos",
+    "TcTransferFrame": "ccsds.frames.tc",
+    "UslpTransferFrame": "ccsds.frames.uslp",
+    "UslpTransferFrameDataField": "ccsds.frames.uslp_data_field",
     "Clcw": "ccsds.frames.operational_control_field",
     "ReedSolomonCode": "ccsds.coding.reed_solomon",
     "MasterChannel": "ccsds.link.managed_parameters",
@@ -45,10 +57,15 @@ _HOME = {
 __all__ = [
     "Account",
     "AosTransferFrame",
+    "AsciiTime",
     "Batch",
+    "CcsTime",
     "CcsdsError",
+    "CdsTime",
     "Clcw",
     "ConfigurationError",
+    "CucTime",
+    "DayTime",
     "DecodeError",
     "EncapsulationPacket",
     "EncodeError",
@@ -56,20 +73,27 @@ __all__ = [
     "FieldError",
     "FrameBatch",
     "IntegrityError",
+    "InternetProtocolExtension",
     "Layout",
+    "LeapSeconds",
     "MasterChannel",
     "Mission",
     "PacketBatch",
     "PacketType",
     "PhysicalChannel",
     "ProtocolError",
+    "PusTelecommand",
+    "PusTelemetry",
     "Receiver",
     "Reception",
     "ReedSolomonCode",
     "SequenceFlags",
     "SpacePacket",
+    "TcTransferFrame",
     "TmTransferFrame",
     "TruncatedError",
+    "UslpTransferFrame",
+    "UslpTransferFrameDataField",
     "VirtualChannel",
     "__version__",
     "load_mission",
@@ -92,7 +116,10 @@ if TYPE_CHECKING:
     )
     from ccsds.frames.aos import AosTransferFrame
     from ccsds.frames.operational_control_field import Clcw
+    from ccsds.frames.tc import TcTransferFrame
     from ccsds.frames.tm import TmTransferFrame
+    from ccsds.frames.uslp import UslpTransferFrame
+    from ccsds.frames.uslp_data_field import UslpTransferFrameDataField
     from ccsds.layout import Field, Layout
     from ccsds.link.account import Account
     from ccsds.link.frame_batch import FrameBatch
@@ -101,7 +128,12 @@ if TYPE_CHECKING:
     from ccsds.link.packet_batch import PacketBatch, space_packets
     from ccsds.link.receiver import Batch, Receiver, Reception, receive
     from ccsds.packets.encapsulation_packet import EncapsulationPacket
+    from ccsds.packets.ip_over_ccsds import InternetProtocolExtension
+    from ccsds.packets.pus import PusTelecommand, PusTelemetry
     from ccsds.packets.space_packet import PacketType, SequenceFlags, SpacePacket
+    from ccsds.packets.time_codes import CdsTime, CucTime
+    from ccsds.packets.time_codes_calendar import AsciiTime, CcsTime
+    from ccsds.packets.time_codes_scale import DayTime, LeapSeconds
 
 
 def __getattr__(name: str) -> object:

@@ -94,6 +94,10 @@ def _content(content: bytes, form: str, name: str) -> bytes:
 @style.option("--length", type=click.IntRange(min=0), metavar="N", help="take N octets only", group="Input")
 @style.option("--packets", is_flag=True, help="go into the packets that start in a frame", group="Output")
 @style.option("--fecf/--no-fecf", default=None, help="frame error control field; found out if left out", group="Frame")
+@style.option("--fecf-32", is_flag=True, help="USLP: the 32-bit field of older issues", group="Frame")
+@style.option(
+    "--segment-header/--no-segment-header", default=None, help="TC: segment header; none if left out", group="Frame"
+)
 @style.option("--fhec/--no-fhec", default=False, help="AOS: frame header error control", group="Frame")
 @style.option("--ocf/--no-ocf", default=False, help="AOS: operational control field", group="Frame")
 @style.option(
@@ -101,7 +105,7 @@ def _content(content: bytes, form: str, name: str) -> bytes:
     type=click.IntRange(min=0),
     default=0,
     metavar="N",
-    help="AOS: octets of insert zone",
+    help="AOS, USLP: octets of insert zone",
     group="Frame",
 )
 @style.option(
@@ -137,6 +141,8 @@ def command(
     length: int | None,
     packets: bool,
     fecf: bool | None,
+    fecf_32: bool,
+    segment_header: bool | None,
     fhec: bool,
     ocf: bool,
     insert_zone: int,
@@ -160,6 +166,8 @@ def command(
         unit,
         packets=packets,
         frame_error_control_present=fecf,
+        frame_error_control_octets=4 if fecf_32 else None,
+        segment_header_present=segment_header,
         frame_header_error_control_present=fhec,
         operational_control_field_present=ocf,
         insert_zone_octets=insert_zone,

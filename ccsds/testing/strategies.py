@@ -7,28 +7,46 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from ccsds.frames import aos, aos_data_field, tm
+from ccsds.frames import aos, aos_data_field, tc, tm, uslp, uslp_data_field
 from ccsds.frames.aos import AosTransferFrame
 from ccsds.frames.aos_data_field import BitstreamProtocolDataUnit, MultiplexingProtocolDataUnit
 from ccsds.frames.operational_control_field import CLCW, Clcw, Type2Report
+from ccsds.frames.tc import SegmentSequenceFlags, SetVr, TcTransferFrame, Unlock
 from ccsds.frames.tm import TmTransferFrame
+from ccsds.frames.uslp import UslpTransferFrame
+from ccsds.frames.uslp_data_field import ConstructionRule, UslpTransferFrameDataField
 from ccsds.layout import Layout
-from ccsds.packets import encapsulation_packet, space_packet
+from ccsds.packets import encapsulation_packet, pus, space_packet, time_codes
 from ccsds.packets.encapsulation_packet import EncapsulationPacket
-from ccsds.packets.space_packet import SpacePacket
+from ccsds.packets.ip_over_ccsds import InternetProtocolExtension
+from ccsds.packets.pus import PacketErrorControl, PusTelecommand, PusTelemetry
+from ccsds.packets.space_packet import SequenceFlags, SpacePacket
+from ccsds.packets.time_codes import CdsTime, CucTime
+from ccsds.packets.time_codes_calendar import AsciiTime, CcsTime
 
 __all__ = [
     "aos_transfer_frames",
+    "ascii_times",
     "bitstream_protocol_data_units",
+    "ccs_times",
+    "cds_times",
     "clcws",
+    "control_commands",
+    "cuc_times",
     "encapsulation_packets",
     "field_values",
+    "internet_protocol_extensions",
     "multiplexing_protocol_data_units",
     "operational_control_fields",
     "packets",
+    "pus_telecommands",
+    "pus_telemetry",
     "space_packets",
+    "tc_transfer_frames",
     "tm_transfer_frames",
     "type_2_reports",
+    "uslp_transfer_frame_data_fields",
+    "uslp_transfer_frames",
 ]
 
 
@@ -185,3 +203,186 @@ def bitstream_protocol_data_units(draw: DrawFn, *, maximum_zone_octets: int = 64
     pointer = draw(st.integers(0, 8 * len(zone) - 1) | st.sampled_from(special))
     spare = draw(st.integers(0, aos_data_field.B_PDU_HEADER["reserved_spare"].maximum))
     return BitstreamProtocolDataUnit(bitstream_data_pointer=pointer, bitstream_data_zone=zone, reserved_spare=spare)
+
+
+def control_commands() -> SearchStrategy[Unlock | SetVr]:
+    """Unlock, and Set V(R) to any number."""
+    numbers = st.integers(0, tc.SET_V_R["receiver_frame_sequence_number"].maximum)
+    return st.builds(Unlock) | st.builds(SetVr, receiver_frame_sequence_number=numbers)
+
+
+@st.composite
+def tc_transfer_frames(draw: DrawFn, *, maximum_data_octets: int = 64) -> TcTransferFrame:
+    """TC transfer frames of types AD, BD and BC, with and without segment header and error control."""
+    values: dict[str, Any] = draw(
+        field_values(tc.PRIMARY_HEADER, without=("frame_length",), transfer_frame_version_number=0)
+    )
+    if values["control_command_flag"]:
+        values |= {"bypass_flag": 1, "transfer_frame_data_unit": draw(control_commands()).encode()}
+    else:
+        has_segment = draw(st.booleans())
+        least = int(not has_segment)
+        values["transfer_frame_data_unit"] = draw(st.binary(min_size=least, max_size=maximum_data_octets))
+        if has_segment:
+            values |= draw(field_values(tc.SEGMENT_HEADER))
+            values["sequence_flags"] = SegmentSequenceFlags(values["sequence_flags"])
+    return TcTransferFrame(frame_error_control_present=draw(st.booleans()), **values)
+
+
+@st.composite
+def uslp_transfer_frame_data_fields(
+    draw: DrawFn, *, maximum_zone_octets: int = 64, with_pointer: bool = True
+) -> UslpTransferFrameDataField:
+    """Data fields of every construction rule; `with_pointer` False: without those for frames of fixed length."""
+    values: dict[str, Any] = draw(field_values(uslp_data_field.DATA_FIELD_HEADER))
+    zone = draw(st.binary(min_size=1, max_size=maximum_zone_octets))
+    rule = ConstructionRule(values["construction_rule"] if with_pointer else values["construction_rule"] % 5 + 3)
+    pointer = None
+    if rule <= ConstructionRule.CONTINUING_ACCESS_UNIT:
+        pointer = draw(st.integers(0, len(zone) - 1) | st.just(uslp_data_field.POINTER_ALL_ONES))
+    return UslpTransferFrameDataField(
+        **values | {"construction_rule": rule},
+        transfer_frame_data_zone=zone,
+        first_header_or_last_valid_octet_pointer=pointer,
+    )
+
+
+@st.composite
+def uslp_transfer_frames(draw: DrawFn, *, maximum_zone_octets: int = 64) -> UslpTransferFrame:
+    """USLP transfer frames, whole and truncated, with and without each optional part."""
+    version: dict[str, Any] = {"transfer_frame_version_number": uslp.VERSION_NUMBER}
+    if draw(st.booleans()):
+        truncated: dict[str, Any] = draw(
+            field_values(uslp.TRUNCATED_PRIMARY_HEADER, **version, end_of_frame_primary_header_flag=1)
+        )
+        field = draw(uslp_transfer_frame_data_fields(maximum_zone_octets=maximum_zone_octets, with_pointer=False))
+        return UslpTransferFrame(transfer_frame_data_field=field.encode(), **truncated)
+    octets = draw(st.integers(0, len(uslp.PRIMARY_HEADERS) - 1))
+    values: dict[str, Any] = draw(
+        field_values(
+            uslp.PRIMARY_HEADERS[octets],
+            without=("frame_length", "operational_control_field_flag"),
+            **version,
+            end_of_frame_primary_header_flag=0,
+            virtual_channel_frame_count_length=octets,
+        )
+    )
+    field = draw(uslp_transfer_frame_data_fields(maximum_zone_octets=maximum_zone_octets))
+    return UslpTransferFrame(
+        transfer_frame_data_field=field.encode(),
+        insert_zone=draw(st.binary(max_size=8)) if field.is_of_fixed_length else b"",
+        operational_control_field=draw(st.none() | operational_control_fields()),
+        frame_error_control_present=draw(st.booleans()),
+        frame_error_control_octets=draw(st.sampled_from([2, 4])),
+        **values,
+    )
+
+
+@st.composite
+def cuc_times(draw: DrawFn) -> CucTime:
+    """CUC times of 1 to 7 coarse and 0 to 10 fine octets, with P-fields of one octet and of two, and without."""
+    first = draw(field_values(time_codes.CUC_P_FIELD, time_code_id=draw(st.sampled_from([1, 2]))))
+    rest = dict.fromkeys(("additional_coarse_octets", "additional_fine_octets", "mission_defined_bits"), 0)
+    if first["extension_flag"]:
+        rest = draw(field_values(time_codes.CUC_P_FIELD_EXTENSION, without=("extension_flag",)))
+    coarse_octets = first["basic_coarse_octets_minus_1"] + 1 + rest["additional_coarse_octets"]
+    fine_octets = first["basic_fine_octets"] + rest["additional_fine_octets"]
+    values: dict[str, Any] = draw(field_values(time_codes.cuc_t_field(coarse_octets, fine_octets)))
+    return CucTime(
+        coarse_octets=coarse_octets,
+        fine_octets=fine_octets,
+        time_code_id=first["time_code_id"],
+        extension_flag=first["extension_flag"],
+        p_field_present=draw(st.booleans()),
+        **values,
+        **rest,
+    )
+
+
+@st.composite
+def cds_times(draw: DrawFn) -> CdsTime:
+    """CDS times of every shape, leap seconds included."""
+    day_octets, size = draw(st.sampled_from([2, 3])), draw(st.sampled_from([0, 2, 4]))
+    most = {0: 0, 2: 999, 4: 999_999_999}[size]
+    values: dict[str, Any] = draw(
+        field_values(
+            time_codes.cds_t_field(day_octets, size),
+            without=("submilliseconds",),
+            milliseconds=draw(st.integers(0, 86_400_999)),
+        )
+    )
+    return CdsTime(
+        day_octets=day_octets,
+        submilliseconds=draw(st.integers(0, most)),
+        submillisecond_octets=size,
+        agency_epoch_flag=draw(st.integers(0, 1)),
+        p_field_present=draw(st.booleans()),
+        **values,
+    )
+
+
+@st.composite
+def _calendar_fields(draw: DrawFn) -> dict[str, Any]:
+    date = draw(st.dates())
+    by_day = draw(st.booleans())
+    seconds = draw(st.integers(0, 86400))  # the last one is a leap second
+    minutes, second = divmod(min(seconds, 86399), 60)
+    fields = {"year": date.year, "hour": minutes // 60, "minute": minutes % 60, "second": second + seconds // 86400}
+    if by_day:
+        return fields | {"day_of_year": date.timetuple().tm_yday}
+    return fields | {"month": date.month, "day_of_month": date.day}
+
+
+@st.composite
+def ccs_times(draw: DrawFn) -> CcsTime:
+    """CCS times of both calendars, with 0 to 6 octets of subseconds."""
+    size = draw(st.integers(0, 6))
+    subseconds = draw(st.integers(0, 100**size - 1))
+    present = draw(st.booleans())
+    fields = draw(_calendar_fields())
+    return CcsTime(subseconds=subseconds, subsecond_octets=size, p_field_present=present, **fields)
+
+
+@st.composite
+def ascii_times(draw: DrawFn, *, maximum_fraction_digits: int = 20) -> AsciiTime:
+    """ASCII times of codes A and B, with and without fraction and terminator."""
+    digits = draw(st.integers(0, maximum_fraction_digits))
+    fraction = draw(st.integers(0, 10**digits - 1))
+    present = draw(st.booleans())
+    fields = draw(_calendar_fields())
+    return AsciiTime(fraction=fraction, fraction_digits=digits, terminator_present=present, **fields)
+
+
+@st.composite
+def _pus_fields(draw: DrawFn, header: Layout) -> dict[str, Any]:
+    values: dict[str, Any] = draw(field_values(header, without=("pus_version_number",)))
+    primary = space_packet.PRIMARY_HEADER
+    return values | {
+        "application_process_id": draw(st.integers(0, space_packet.IDLE_APPLICATION_PROCESS_ID - 1)),
+        "packet_sequence_count": draw(st.integers(0, primary["packet_sequence_count"].maximum)),
+        "sequence_flags": draw(st.sampled_from(SequenceFlags)),
+        "spare": draw(st.binary(max_size=3)),
+        "packet_error_control": draw(st.sampled_from(PacketErrorControl)),
+    }
+
+
+@st.composite
+def pus_telecommands(draw: DrawFn, *, maximum_data_octets: int = 64) -> PusTelecommand:
+    """PUS-C telecommand packets with each kind of packet error control."""
+    data = draw(st.binary(max_size=maximum_data_octets))
+    return PusTelecommand(application_data=data, **draw(_pus_fields(pus.TELECOMMAND_SECONDARY_HEADER)))
+
+
+@st.composite
+def pus_telemetry(draw: DrawFn, *, maximum_data_octets: int = 64) -> PusTelemetry:
+    """PUS-C telemetry packets with times of 0 to 8 octets."""
+    data, time = draw(st.binary(max_size=maximum_data_octets)), draw(st.binary(max_size=8))
+    return PusTelemetry(source_data=data, time=time, **draw(_pus_fields(pus.TELEMETRY_SECONDARY_HEADER)))
+
+
+@st.composite
+def internet_protocol_extensions(draw: DrawFn, *, maximum_data_octets: int = 64) -> InternetProtocolExtension:
+    """Units with headers of one octet and more."""
+    header = bytes(octet & 0xFE for octet in draw(st.binary(max_size=3))) + bytes([draw(st.integers(0, 127)) << 1 | 1])
+    data = draw(st.binary(min_size=1, max_size=maximum_data_octets))
+    return InternetProtocolExtension(extension_header=header, protocol_data_unit=data)

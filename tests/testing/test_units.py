@@ -14,9 +14,16 @@ from ccsds.errors import DecodeError, EncodeError, IntegrityError, TruncatedErro
 from ccsds.frames.aos import AosTransferFrame
 from ccsds.frames.aos_data_field import BitstreamProtocolDataUnit, MultiplexingProtocolDataUnit
 from ccsds.frames.operational_control_field import Clcw, Type2Report, decode_operational_control_field
+from ccsds.frames.tc import SetVr, TcTransferFrame, Unlock
 from ccsds.frames.tm import TmTransferFrame
+from ccsds.frames.uslp import UslpTransferFrame
+from ccsds.frames.uslp_data_field import UslpTransferFrameDataField
 from ccsds.packets.encapsulation_packet import EncapsulationPacket
+from ccsds.packets.ip_over_ccsds import InternetProtocolExtension
+from ccsds.packets.pus import PacketErrorControl, PusTelecommand, PusTelemetry
 from ccsds.packets.space_packet import SpacePacket
+from ccsds.packets.time_codes import CdsTime, CucTime
+from ccsds.packets.time_codes_calendar import AsciiTime, CcsTime
 from ccsds.testing import strategies
 
 UNITS: list[tuple[type[Any], st.SearchStrategy[Any]]] = [
@@ -28,15 +35,43 @@ UNITS: list[tuple[type[Any], st.SearchStrategy[Any]]] = [
     (BitstreamProtocolDataUnit, strategies.bitstream_protocol_data_units()),
     (Clcw, strategies.clcws()),
     (Type2Report, strategies.type_2_reports()),
+    (TcTransferFrame, strategies.tc_transfer_frames()),
+    (Unlock, st.builds(Unlock)),
+    (SetVr, st.builds(SetVr, receiver_frame_sequence_number=st.integers(0, 255))),
+    (UslpTransferFrame, strategies.uslp_transfer_frames()),
+    (UslpTransferFrameDataField, strategies.uslp_transfer_frame_data_fields()),
+    (CucTime, strategies.cuc_times()),
+    (CdsTime, strategies.cds_times()),
+    (CcsTime, strategies.ccs_times()),
+    (AsciiTime, strategies.ascii_times()),
+    (PusTelecommand, strategies.pus_telecommands()),
+    (PusTelemetry, strategies.pus_telemetry()),
+    (InternetProtocolExtension, strategies.internet_protocol_extensions()),
 ]
-FRAMES = (TmTransferFrame, AosTransferFrame)
-ZONES = (MultiplexingProtocolDataUnit, BitstreamProtocolDataUnit)  # they take all that there is
+FRAMES = (TmTransferFrame, AosTransferFrame, TcTransferFrame, UslpTransferFrame)
+ZONES: dict[type[Any], Any] = {  # they take all that there is; how many octets of theirs are still too few
+    MultiplexingProtocolDataUnit: lambda unit: 2,
+    BitstreamProtocolDataUnit: lambda unit: 2,
+    UslpTransferFrameDataField: lambda unit: len(unit) - len(unit.transfer_frame_data_zone),
+    AsciiTime: lambda unit: 16 if unit.day_of_year else 18,
+    InternetProtocolExtension: lambda unit: len(unit.extension_header),
+}
+LENGTHS = {  # of units that do not tell their own length
+    TmTransferFrame: "transfer_frame_octets",
+    AosTransferFrame: "transfer_frame_octets",
+    UslpTransferFrame: "truncated_transfer_frame_octets",
+}
 BUFFERS: list[Any] = [bytes, bytearray, memoryview, lambda octets: memoryview(bytearray(octets))]
 unit_types = pytest.mark.parametrize("index", range(len(UNITS)), ids=[cls.__name__ for cls, _ in UNITS])
 
 
 def managed(unit: Any) -> dict[str, Any]:
     return dict(getattr(unit, "managed_parameters", {}))
+
+
+def managed_and_length(unit: Any, octets: int) -> dict[str, Any]:
+    length = LENGTHS.get(type(unit))
+    return managed(unit) | ({length: octets} if length else {})
 
 
 @st.composite
@@ -54,6 +89,26 @@ def any_managed(draw: st.DrawFn, cls: type[Any]) -> dict[str, Any]:
             "operational_control_field_present": draw(st.booleans()),
             "insert_zone_octets": draw(st.integers(0, 9)),
             "issue": draw(st.integers(1, 5)),
+            "check": draw(st.booleans()),
+        }
+    if cls is TcTransferFrame:
+        return {
+            "segment_header_present": draw(st.booleans()),
+            "frame_error_control_present": draw(st.booleans()),
+            "check": draw(st.booleans()),
+        }
+    if cls is UslpTransferFrame:
+        return {
+            "frame_error_control_present": draw(st.booleans()),
+            "frame_error_control_octets": draw(st.sampled_from([2, 4])),
+            "insert_zone_octets": draw(st.integers(0, 9)),
+            "check": draw(st.booleans()),
+        }
+    if cls in (PusTelecommand, PusTelemetry):
+        time = {"time_octets": draw(st.integers(0, 9))} if cls is PusTelemetry else {}
+        return time | {
+            "packet_error_control": draw(st.sampled_from(PacketErrorControl)),
+            "spare_octets": draw(st.integers(0, 4)),
             "check": draw(st.booleans()),
         }
     return {"issue": draw(st.integers(1, 5))} if cls is MultiplexingProtocolDataUnit else {}
@@ -85,7 +140,7 @@ def test_decode_from_leaves_the_rest_and_encode_into_fills_a_dirty_buffer(
     assert unit.encode_into(memoryview(out)) == size
     assert bytes(out[:size]) == unit.encode()
     assert bytes(out[size:]) == rest
-    keywords = managed(unit) | ({"transfer_frame_octets": size} if cls in FRAMES else {})
+    keywords = managed_and_length(unit, size)
     found, left = cls.decode_from(bytes(out[:size] if cls in ZONES else out), **keywords)
     assert (found, bytes(left)) == (unit, b"" if cls in ZONES else rest)
     with pytest.raises(EncodeError, match="do not fit"):
@@ -114,9 +169,9 @@ def test_what_is_cut_short_is_refused(index: int, data: st.DataObject) -> None:
     unit = data.draw(strategy)
     octets = unit.encode()
     keep = data.draw(st.integers(0, len(octets) - 1))
-    keywords = managed(unit) | ({"transfer_frame_octets": len(octets)} if cls in FRAMES else {})
+    keywords = managed_and_length(unit, len(octets))
     if cls in ZONES:
-        keep = min(keep, 2)
+        keep = min(keep, ZONES[cls](unit))
     with pytest.raises(TruncatedError) as caught:
         cls.decode_from(octets[:keep], **keywords)
     assert 0 <= caught.value.octet_offset <= len(octets)
@@ -143,7 +198,7 @@ def test_damage_under_error_control_is_refused_or_kept(cls: type[Any], data: st.
     strategy = dict(UNITS)[cls].filter(lambda frame: frame.frame_error_control_present)
     unit = data.draw(strategy)
     octets = bytearray(unit.encode())
-    at = data.draw(st.integers(8, len(octets) - 1))
+    at = data.draw(st.integers(4 if cls is TcTransferFrame else 8, len(octets) - 1))  # behind length fields
     octets[at] ^= data.draw(st.integers(1, 255))  # up to 8 bits in a row: always detected
     keywords = managed(unit)
     with pytest.raises(IntegrityError):
