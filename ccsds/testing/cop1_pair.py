@@ -20,7 +20,7 @@ from ccsds.procedures.fop1_primitives import (
     Alert,
     Directive,
     DirectiveNotification,
-    InitiateAdWithSetVr,
+    InitiateAdWithClcwCheck,
     InitiateAdWithUnlock,
     Notification,
     ResumeAd,
@@ -28,6 +28,7 @@ from ccsds.procedures.fop1_primitives import (
     SetVs,
     State,
     Suspended,
+    TerminateAd,
     TransferNotification,
     TransmitRequest,
 )
@@ -56,7 +57,7 @@ class PairSettings:
     """What a run is made of.
 
     fdus: how many frame data units of type AD the user wants delivered.  After a Suspend the user allows one more
-        transmission and resumes.
+        transmission and resumes; a service in which no timer runs is ended after as long as the timer.
     clcw_period_ns: how often FARM-1 reports.
     buffer_frames: how many accepted frames the spacecraft can hold; one is worked off every `work_off_ns`.
     recovers: after an Alert the user lets the link run empty and initiates again; otherwise the run ends there.
@@ -91,19 +92,26 @@ class PairAccount:
     stalls: int = 0
     ended_ns: int = 0
 
-    def complaints(self, fdus: int) -> Iterator[str]:
-        """What contradicts the promise: each FDU once and in order, or the user knows that it is not so."""
+    def complaints(self, fdus: int, *, is_finished: bool = True) -> Iterator[str]:
+        """What contradicts the promise: each FDU once and in order, or the user knows that it is not so.
+
+        is_finished: False for a run that was stopped while FDUs were on their way.
+        """
         if self.delivered != sorted(set(self.delivered)):
             yield f"delivered twice or out of order: {self.delivered}"
         lost = set(self.positive) - set(self.delivered)
         if lost:
             yield f"confirmed but never delivered: {sorted(lost)}"
+        if self.negative and not self.alerts:
+            yield "confirmed negatively without an alert"
+        if not self.alerts and self.delivered != list(range(len(self.delivered))):
+            yield "one is missing, and no alert"
+        if not is_finished:
+            return
         unknown = set(range(fdus)) - set(self.positive) - set(self.negative)
         if unknown:
             yield f"neither confirmed nor refused: {sorted(unknown)}"
-        if self.negative and not self.alerts:
-            yield "confirmed negatively without an alert"
-        if not self.alerts and self.delivered != list(range(fdus)):
+        if not self.alerts and len(self.delivered) != fdus:
             yield "not all delivered, and no alert"
 
 
@@ -126,7 +134,9 @@ class Cop1Pair:
         self._next_clcw_ns = settings.clcw_period_ns
         self._next_work_ns: int | None = None
         self._recover_ns: int | None = None
-        self._direct(InitiateAdWithSetVr(0))
+        self._give_up_ns: int | None = None
+        # Not with Set V(R): a copy of it that comes late would set V(R) back.
+        self._direct(InitiateAdWithClcwCheck())
 
     def run(self, *, until_ns: int | None = None) -> PairAccount:
         """Go on until every FDU has its answer, or the given instant has come."""
@@ -143,6 +153,7 @@ class Cop1Pair:
             self.downlink.poll_timeout(),
             self._next_work_ns,
             self._recover_ns,
+            self._give_up_ns,
             self._next_clcw_ns,
         )
         self.now_ns = now = max(self.now_ns, min(instant for instant in due if instant is not None))
@@ -161,7 +172,11 @@ class Cop1Pair:
             self._recover_ns = None
             self._direct(SetVs(self._last_report))
             self._direct(InitiateAdWithUnlock())
+        if self._give_up_ns is not None and self._give_up_ns <= now:
+            self._give_up_ns = None
+            self._direct(TerminateAd())
         self._serve()
+        self._watch()
 
     # -- the spacecraft ------------------------------------------------------------------------------------------------
 
@@ -212,9 +227,16 @@ class Cop1Pair:
                 self.fop.handle_lower_layer_response(request.frame.frame_type, accepted=True, now_ns=self.now_ns)
             if event is not None:
                 self._hear(event)
-        self.account.stalls += self.fop.is_stalled and self.fop.state is not State.INITIAL
         confirmed = len(self.account.positive) + len(self.account.negative)
         self.is_finished = self.is_finished or confirmed == self.settings.fdus
+
+    def _watch(self) -> None:
+        """A service in which no timer runs may stay so for ever: give it as long as the timer, then end it."""
+        if not self.fop.is_stalled or self.fop.state is State.INITIAL:
+            self._give_up_ns = None
+        elif self._give_up_ns is None:
+            self.account.stalls += 1
+            self._give_up_ns = self.now_ns + self.fop.t1_initial_ns
 
     def _ask(self) -> None:
         serving = self.fop.state in (State.ACTIVE, State.RETRANSMIT_WITHOUT_WAIT, State.RETRANSMIT_WITH_WAIT)
