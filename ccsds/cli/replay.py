@@ -170,5 +170,6 @@ def _progress(source: Source, wanted: bool | None, replay: Replay) -> AbstractCo
     if wanted is False or (wanted is None and not sys.stderr.isatty()):
         return nullcontext(lambda: None)
     from ccsds.cli.progress import progress_bar
+    from ccsds.cli.report import lost_in_words
 
-    return progress_bar(source, lambda: replay.account().losses())
+    return progress_bar(source, lambda: lost_in_words(replay.account()))
