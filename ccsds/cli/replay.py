@@ -80,8 +80,7 @@ def command(
         whole = replay.run(outputs.write, _progress(source, progress, replay))
     account = replay.account()
     if as_json:
-        json.dump(account.to_dict(), sys.stdout, indent=2)
-        sys.stdout.write("\n")
+        click.echo(json.dumps(account.to_dict(), indent=2))
     else:
         from ccsds.cli.report import print_account
 

@@ -347,4 +347,22 @@ def test_a_table_a_little_too_wide_is_set_closer_and_a_much_too_wide_one_is_told
     assert "channel  frames  idle packets" in shown(29)
     assert "channel frames packets" in shown(28)
     assert "channel frames packets" in shown(22)
-    assert shown(21).split() == "channel 181/1: frames 1,234, idle packets 56".split()
+    assert shown(21).split() == ["channel", "181/1:", "frames", "1,234,", "idle", "packets", "56"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("replay", "demo.pcapng", *MISSION, "--json"),
+        ("replay", "demo.pcapng", *MISSION),
+        ("dissect", "0801c0000001cafe"),
+        ("profiles", "--json"),
+        ("encode", "clcw", "virtual_channel_id=2", "report_value=9", "--binary"),
+        ("convert", "demo.pcapng", "-", *MISSION, "--to", "hex"),
+    ],
+)
+def test_a_closed_standard_output_is_no_defect(here: Path, arguments: tuple[str, ...]) -> None:
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", *RUN, *arguments]
+    answer = subprocess.run(command, cwd=here, stderr=subprocess.PIPE, timeout=60)
+    assert answer.returncode == 0, answer.stderr
+    assert b"defect" not in answer.stderr
