@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from itertools import pairwise
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,3 +92,11 @@ def test_one_is_not_many_in_words() -> None:
     for count, words in ((1, "1 packet cut off by a gap"), (2, "2 packets cut off by a gap")):
         rows = [{**row, "packets_dropped_by_gap": count} for row in whole.virtual_channels]
         assert f"packets: {words}" in msgspec.structs.replace(whole, virtual_channels=rows).remarks()
+
+
+def test_anything_with_octets_can_be_received_and_nothing_else() -> None:
+    for source in (PACKET, bytearray(PACKET), memoryview(PACKET), np.frombuffer(PACKET, np.uint8), io.BytesIO(PACKET)):
+        assert len(receive(source, PACKETS_ONLY).packets) == 1  # type: ignore[arg-type]
+    for nothing in (None, 5):
+        with pytest.raises(TypeError, match="bytes-like"):
+            receive(nothing, PACKETS_ONLY)  # type: ignore[arg-type]
