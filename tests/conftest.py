@@ -7,6 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says more about what else the machine does than about the code; benchmarks measure.
+settings.register_profile("ccsds", deadline=None)
+settings.load_profile("ccsds")
 
 ALLOWED = Path(__file__).with_name("allowed_skips.txt")
 

@@ -91,7 +91,7 @@ def _content(content: bytes, form: str, name: str) -> bytes:
 )
 @style.option("--unit", type=UnitName(), help="what the octets are; guessed if left out", group="Input")
 @style.option("--offset", type=click.IntRange(min=0), default=0, metavar="N", help="skip N octets first", group="Input")
-@style.option("--length", type=click.IntRange(min=0), metavar="N", help="take N octets only", group="Input")
+@style.option("--length", type=click.IntRange(min=1), metavar="N", help="take N octets only", group="Input")
 @style.option("--packets", is_flag=True, help="go into the packets that start in a frame", group="Output")
 @style.option("--fecf/--no-fecf", default=None, help="frame error control field; found out if left out", group="Frame")
 @style.option("--fecf-32", is_flag=True, help="USLP: the 32-bit field of older issues", group="Frame")

@@ -102,17 +102,18 @@ def _split(argument: str) -> tuple[str, str]:
 
 
 def _from_json(source: str, unit: str) -> dict[str, Any]:
+    shown = "standard input" if source == "-" else source
     try:
         content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
         found = json.loads(content)
     except OSError as error:
         raise InputProblem(f"{source}: {(error.strerror or str(error)).lower()}") from None
-    except ValueError:
-        raise InputProblem(f"{source} does not hold JSON of `ccsds dissect --json`") from None
+    except (ValueError, RecursionError):  # the second: nested too deep
+        raise InputProblem(f"{shown} does not hold JSON of `ccsds dissect --json`") from None
     if not isinstance(found, dict) or found.get("format") != "ccsds-dissect/1":
-        raise InputProblem(f"{source} does not hold JSON of `ccsds dissect --json`")
+        raise InputProblem(f"{shown} does not hold JSON of `ccsds dissect --json`")
     if found.get("unit") != unit:
-        raise InputProblem(f"{source} holds a {found.get('unit')}, not a {unit}")
+        raise InputProblem(f"{shown} holds a {found.get('unit')}, not a {unit}")
     if not isinstance(found.get("values"), dict):
         raise InputProblem(f"{source} holds octets that are no whole {unit}")
     return dict(found["values"])

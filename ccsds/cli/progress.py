@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ __all__ = ["progress_bar"]
 
 LOSSES_SECONDS = 0.5
 """How often the losses are counted up anew."""
+NAME_COLUMNS = 16
+"""All of a bar is to fit into one line of 80 columns."""
 
 
 @contextmanager
@@ -26,17 +29,18 @@ def progress_bar(source: Source, losses: Callable[[], str]) -> Iterator[Callable
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
+    from rich.table import Column
 
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
+        BarColumn(bar_width=12),
+        DownloadColumn(table_column=Column(no_wrap=True)),
+        TransferSpeedColumn(table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
         TextColumn("{task.fields[losses]}", markup=False),
     )
     with Progress(*columns, console=error_console(), transient=True) as bar:
-        task = bar.add_task(source.name, total=source.octets_total, losses="")
+        task = bar.add_task(_short(source.name), total=source.octets_total, losses="")
         told = 0.0
 
         def tick() -> None:
@@ -47,3 +51,9 @@ def progress_bar(source: Source, losses: Callable[[], str]) -> Iterator[Callable
                 bar.update(task, losses=losses())
 
         yield tick
+
+
+def _short(name: str) -> str:
+    """The end of a path, which tells recordings apart."""
+    last = os.path.basename(name) or name
+    return last if len(last) <= NAME_COLUMNS else "…" + last[1 - NAME_COLUMNS :]

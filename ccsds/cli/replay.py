@@ -80,8 +80,7 @@ def command(
         whole = replay.run(outputs.write, _progress(source, progress, replay))
     account = replay.account()
     if as_json:
-        json.dump(account.to_dict(), sys.stdout, indent=2)
-        sys.stdout.write("\n")
+        click.echo(json.dumps(account.to_dict(), indent=2))
     else:
         from ccsds.cli.report import print_account
 
@@ -170,5 +169,6 @@ def _progress(source: Source, wanted: bool | None, replay: Replay) -> AbstractCo
     if wanted is False or (wanted is None and not sys.stderr.isatty()):
         return nullcontext(lambda: None)
     from ccsds.cli.progress import progress_bar
+    from ccsds.cli.report import lost_in_words
 
-    return progress_bar(source, lambda: replay.account().losses())
+    return progress_bar(source, lambda: lost_in_words(replay.account()))

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ccsds.cli.style import count
-from ccsds.link.account import Account, channel_name
+from ccsds.link.account import Account, channel_name, counted
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["closing_line", "make_table", "print_account", "print_table"]
+__all__ = ["closing_line", "lost_in_words", "make_table", "print_account", "print_table"]
 
 LOSS = "bold red"
 _PROCESS_ROWS = 60
@@ -44,13 +44,18 @@ def print_account(account: Account, console: Console, *, elapsed_s: float, octet
 def closing_line(account: Account, *, elapsed_s: float, octets: int, whole: bool) -> str:
     """Frames, packets, losses, seconds, rate."""
     totals = account.totals
-    frames = f"{totals['frames']:,} frames, " if totals["records"] else ""
-    losses = account.losses() if totals["records"] else ""
-    lost = f"{losses} lost" if losses and losses[0] != "n" else losses
-    parts = [f"{frames}{totals['packets']:,} packets", *([lost] if lost else [])]
+    frames = f"{counted(totals['frames'], 'frame{s}')}, " if totals["records"] else ""
+    lost = lost_in_words(account) if totals["records"] else ""
+    parts = [f"{frames}{counted(totals['packets'], 'packet{s}')}", *([lost] if lost else [])]
     rate = octets / elapsed_s / 1e6 if elapsed_s > 0 else 0.0
     parts.append(f"{octets:,} octets in {elapsed_s:.2f} s ({rate:,.1f} MB/s)")
     return ("" if whole else "interrupted after ") + "; ".join(parts)
+
+
+def lost_in_words(account: Account) -> str:
+    """Losses, short enough for a line that says other things too."""
+    lost = any(row["lost_frames"] for row in account.virtual_channels)
+    return f"{account.losses()} lost" if lost else account.losses()
 
 
 def _channels(account: Account) -> Table:
@@ -110,14 +115,20 @@ def make_table(*heads: str) -> Table:
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print a table; where it is wider than the console, its rows in words, so that no digit is cut off."""
+    """Print a table; where it is wider than the console, closer together; where that does not fit either, its rows
+    in words, so that no digit is cut off."""
     from rich.measure import Measurement
 
     wide = console.options.update(max_width=10_000)
-    if Measurement.get(console, wide, table).maximum <= console.width:
-        console.print(table)
-        return
     heads = [str(column.header) for column in table.columns]
+    for narrower in (False, True):
+        if narrower:  # heads on two lines, one space between columns: what fits into 80 columns
+            table.padding = (0, 0, 0, 0)
+            for column in table.columns:
+                column.header = str(column.header).replace(" ", "\n")
+        if Measurement.get(console, wide, table).maximum <= console.width:
+            console.print(table)
+            return
     for first, *cells in zip(*(column.cells for column in table.columns), strict=True):
         told = ", ".join(f"{head} {cell}".strip() for head, cell in zip(heads[1:], cells, strict=True))
         console.print(f"{heads[0]} {first}: {told}")

@@ -141,6 +141,8 @@ class Command(click.Command):
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         program = prog_name or self.name or "ccsds"
+        if sys.stdout is None:  # closed by whoever started us: nobody wants to read it
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (until the end of the process)
         try:
             code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
             _flush()
@@ -168,8 +170,6 @@ class Group(Command, click.Group):
 
 
 def _flush() -> None:
-    if sys.stdout is None:  # closed by whoever started us
-        return
     try:
         sys.stdout.flush()
     except OSError as error:

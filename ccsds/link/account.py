@@ -40,13 +40,22 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     def lossless(self) -> bool:
         """True when nothing was lost, damaged or left over, as far as can be told."""
         totals = self.totals
-        damage = ("fecf_errors", "header_error_control_errors", "uncorrectable_codeblocks", "wrong_length_records")
-        if any(totals[name] for name in (*damage, "trailing_octets", "unreadable_octets")):
+        damage = (
+            "fecf_errors",
+            "header_error_control_errors",
+            "uncorrectable_codeblocks",
+            "wrong_length_records",
+            "surplus_channel_frames",
+            "trailing_octets",
+            "unreadable_octets",
+        )
+        if any(totals[name] for name in damage):
             return False
         losses = (
             "lost_frames",
             "counter_resets",
             "invalid_frames",
+            "pointers_invalid",
             "unknown_packet_versions",
             "invalid_packets",
             "oversize_packets",
@@ -73,28 +82,28 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         remarks = list(self.warnings)
         totals = self.totals
         sentences: tuple[tuple[str, str], ...] = (
-            ("foreign_frames", "frames of another version or spacecraft, set aside"),
-            ("surplus_channel_frames", "frames of one virtual channel too many, set aside"),
-            ("fecf_errors", "frames whose frame error control field does not verify, dropped"),
-            ("header_error_control_errors", "frames whose header error control does not verify, dropped"),
-            ("uncorrectable_codeblocks", "codeblocks past correction, dropped"),
-            ("corrected_symbols", "symbols corrected"),
-            ("corrected_header_symbols", "header symbols corrected"),
-            ("wrong_length_records", "records of another length than the frame's, dropped"),
-            ("trailing_octets", "octets after the last whole unit"),
-            ("unreadable_octets", "octets after a place where no packet starts"),
+            ("foreign_frames", "frame{s} of another version or spacecraft, set aside"),
+            ("surplus_channel_frames", "frame{s} of one virtual channel too many, set aside"),
+            ("fecf_errors", "frame{s} whose frame error control field does not verify, dropped"),
+            ("header_error_control_errors", "frame{s} whose header error control does not verify, dropped"),
+            ("uncorrectable_codeblocks", "codeblock{s} past correction, dropped"),
+            ("corrected_symbols", "symbol{s} corrected"),
+            ("corrected_header_symbols", "header symbol{s} corrected"),
+            ("wrong_length_records", "record{s} of another length than the frame's, dropped"),
+            ("trailing_octets", "octet{s} after the last whole unit"),
+            ("unreadable_octets", "octet{s} after a place where no packet starts"),
         )
-        remarks += [f"{totals[name]:,} {sentence}" for name, sentence in sentences if totals.get(name)]
+        remarks += [counted(totals[name], sentence) for name, sentence in sentences if totals.get(name)]
         seen = self.synchronization
         if seen is not None:
             sentences = (
-                ("flywheel_blocks", "markers missing and bridged"),
-                ("bit_slips", "bit slips"),
-                ("inverted_blocks", "blocks of inverted polarity, turned"),
-                ("lock_losses", "losses of lock"),
-                ("skipped_bits", "bits outside of frames"),
+                ("flywheel_blocks", "marker{s} missing and bridged"),
+                ("bit_slips", "bit slip{s}"),
+                ("inverted_blocks", "block{s} of inverted polarity, turned"),
+                ("lock_losses", "loss{es} of lock"),
+                ("skipped_bits", "bit{s} outside of frames"),
             )
-            remarks += [f"{seen[name]:,} {sentence}" for name, sentence in sentences if seen[name]]
+            remarks += [counted(seen[name], sentence) for name, sentence in sentences if seen[name]]
         for row in self.virtual_channels:
             remarks += [f"{channel_name(row)}: {sentence}" for sentence in _channel_remarks(row)]
         return remarks
@@ -110,8 +119,15 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
         lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
         totals = self.totals
-        lines.append(f"{totals['frames']:,} frames, {totals['packets']:,} packets, {self.losses()}")
+        lines.append(
+            f"{counted(totals['frames'], 'frame{s}')}, {counted(totals['packets'], 'packet{s}')}, {self.losses()}"
+        )
         return "\n".join([*lines, *(f"- {remark}" for remark in self.remarks())])
+
+
+def counted(number: int, what: str) -> str:
+    """A number and what it counts: {s} and {es} in `what` stand for the ending of more than one, or of none."""
+    return f"{number:,} {what.format(s='' if number == 1 else 's', es='' if number == 1 else 'es')}"
 
 
 def channel_name(row: Mapping[str, Any]) -> str:
@@ -136,19 +152,19 @@ def _lost(lost: int, aliasing: bool) -> str:
 
 def _channel_remarks(row: Mapping[str, Any]) -> list[str]:
     sentences = (
-        ("late_frames", "late frames"),
-        ("counter_resets", "times the frame counter was set anew"),
-        ("packets_dropped_by_gap", "packets cut off by a gap"),
-        ("packets_dropped_by_mismatch", "packets contradicted by a first header pointer"),
-        ("packets_unfinished", "packets unfinished at the end"),
-        ("incomplete_packets", "incomplete packets delivered"),
-        ("unknown_packet_versions", "places where no packet of a valid version starts"),
-        ("invalid_packets", "packets whose header contradicts itself"),
-        ("oversize_packets", "packets longer than the profile allows"),
-        ("pointers_invalid", "first header pointers behind the data"),
-        ("invalid_frames", "frames whose headers contradict their length"),
+        ("late_frames", "late frame{s}"),
+        ("counter_resets", "time{s} the frame counter was set anew"),
+        ("packets_dropped_by_gap", "packet{s} cut off by a gap"),
+        ("packets_dropped_by_mismatch", "packet{s} contradicted by a first header pointer"),
+        ("packets_unfinished", "packet{s} unfinished at the end"),
+        ("incomplete_packets", "incomplete packet{s} delivered"),
+        ("unknown_packet_versions", "place{s} where no packet of a valid version starts"),
+        ("invalid_packets", "packet{s} whose header contradicts itself"),
+        ("oversize_packets", "packet{s} longer than the profile allows"),
+        ("pointers_invalid", "first header pointer{s} behind the data"),
+        ("invalid_frames", "frame{s} whose headers contradict their length"),
     )
-    return [f"{row[name]:,} {sentence}" for name, sentence in sentences if row[name]]
+    return [counted(row[name], sentence) for name, sentence in sentences if row[name]]
 
 
 def account_from_rows(

@@ -240,7 +240,7 @@ def mission_from_toml(path: str | Path) -> Mission:
     """A mission from a TOML file.  Raises: ConfigurationError, OSError."""
     try:
         tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:  # the last: nested too deep
         raise ConfigurationError(f"{path}: not TOML: {error}") from None
     return mission_from_dict(tree, origin=str(path))
 

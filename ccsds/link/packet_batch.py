@@ -230,6 +230,9 @@ def _refusal(stop: tuple[str, int], octet_offset: int, encapsulation: bool, maxi
     elif kind == "too long":
         message = f"a packet of {value} octets, at most {maximum} are believed"
         clause = PRIMARY_HEADER.clause("packet_data_length")
+    elif kind == "no length":
+        message = f"an encapsulation packet of protocol {value} needs a length field, and the header has none"
+        clause = "CCSDS 133.1-B-3 §4.1.2.4"
     else:
         message = f"an encapsulation packet of {value} octets is shorter than its header"
         clause = "CCSDS 133.1-B-3 §4.1.2.8"

@@ -220,15 +220,15 @@ def receive(
 
 
 def _pieces(source: Octets | str | Path | IO[bytes]) -> Iterator[bytes]:
-    if isinstance(source, bytes | bytearray | memoryview):
-        yield bytes(source)
-        return
     if isinstance(source, str | os.PathLike):
         with open(source, "rb") as stream:
             yield from _pieces(stream)
         return
-    while piece := source.read(PIECE_OCTETS):
-        yield piece
+    if hasattr(source, "read"):
+        while piece := source.read(PIECE_OCTETS):
+            yield piece
+        return
+    yield bytes(memoryview(source))  # an integer is no source, though bytes() takes it for a length
 
 
 def _concatenate(batches: list[PacketBatch]) -> PacketBatch:

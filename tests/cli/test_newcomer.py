@@ -327,3 +327,42 @@ def test_a_profile_that_says_only_packets_is_no_obstacle(tmp_path: Path) -> None
     (tmp_path / "p.packets").write_bytes(bytes.fromhex("0801c0000001cafe"))
     out, _ = ccsds("replay", str(tmp_path / "p.packets"), "--mission", str(tmp_path / "p.toml"), "--json")
     assert json.loads(out)["totals"]["packets"] == 1
+
+
+def test_a_table_a_little_too_wide_is_set_closer_and_a_much_too_wide_one_is_told_in_words() -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    from ccsds.cli.report import make_table, print_table
+
+    def shown(columns: int) -> str:
+        table = make_table("channel", "frames", "idle packets")
+        table.add_row("181/1", "1,234", "56")
+        console = Console(file=StringIO(), width=columns, color_system=None)
+        print_table(console, table)
+        assert isinstance(console.file, StringIO)
+        return console.file.getvalue()
+
+    assert "channel  frames  idle packets" in shown(29)
+    assert "channel frames packets" in shown(28)
+    assert "channel frames packets" in shown(22)
+    assert shown(21).split() == ["channel", "181/1:", "frames", "1,234,", "idle", "packets", "56"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("replay", "demo.pcapng", *MISSION, "--json"),
+        ("replay", "demo.pcapng", *MISSION),
+        ("dissect", "0801c0000001cafe"),
+        ("profiles", "--json"),
+        ("encode", "clcw", "virtual_channel_id=2", "report_value=9", "--binary"),
+        ("convert", "demo.pcapng", "-", *MISSION, "--to", "hex"),
+    ],
+)
+def test_a_closed_standard_output_is_no_defect(here: Path, arguments: tuple[str, ...]) -> None:
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", *RUN, *arguments]
+    answer = subprocess.run(command, cwd=here, stderr=subprocess.PIPE, timeout=60)
+    assert answer.returncode == 0, answer.stderr
+    assert b"defect" not in answer.stderr

@@ -134,7 +134,7 @@ def test_dissect_says_what_is_wrong(words: list[str], code: int, sentence: str) 
         (["space-packet", "packet_data_field=0"], 2, "two digits"),
         (["space-packet", "packet_data_field"], 2, "not field=value"),
         (["space-packet", "packet_data_field=@nosuch"], 3, "no such file"),
-        (["space-packet", "packet_data_field=-", "--json", "-"], 3, "does not hold JSON"),
+        (["space-packet", "packet_data_field=-", "--json", "-"], 3, "standard input does not hold JSON"),
         (["space-packet", "--json", "nosuch"], 3, "nosuch: no such file"),
         (["tm-transfer-frame", "frame_error_control_present=maybe"], 2, "yes or no"),
     ],
@@ -143,6 +143,12 @@ def test_encode_says_what_is_wrong(words: list[str], code: int, sentence: str) -
     answer = run(encode, *words, input=b"")
     assert (answer.exit_code, answer.stdout) == (code, "")
     assert sentence in answer.stderr
+
+
+def test_json_that_is_nested_too_deep_is_no_defect_of_ours() -> None:
+    answer = run(encode, "space-packet", "--json", "-", input=b"[" * 100_000)
+    assert answer.exit_code == 3
+    assert "standard input does not hold JSON" in answer.stderr
 
 
 def test_json_of_another_unit_or_of_damage_is_refused() -> None:

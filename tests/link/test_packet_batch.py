@@ -63,6 +63,8 @@ def slow_walk(octets: bytes, maximum: int = 1 << 24) -> tuple[list[tuple[int, in
         elif version == 7:
             size_of_length = (0, 1, 2, 4)[octets[at] & 3]
             header = (1, 2, 4, 8)[octets[at] & 3]
+            if not size_of_length and octets[at] & 0x1C:
+                return found, at  # only an idle packet may be without a length field
             if size_of_length:
                 length = int.from_bytes(octets[at + header - size_of_length : at + header], "big")
         else:
@@ -206,6 +208,7 @@ def test_refusals_name_octet_and_clause() -> None:
     cases: list[tuple[bytes, dict[str, Any], str, str]] = [
         (b"\x20", {}, "packet version number 1 is not 0 or 7", "133.0-B-2 §4.1.3.2"),
         (b"\xe0", {"encapsulation": False}, "packet version number 7 is not 0 ", "133.0-B-2 §4.1.3.2"),
+        (b"\xe4", {}, "packet of protocol 1 needs a length field", "133.1-B-3 §4.1.2.4"),
         (b"\xe5\x01", {}, "encapsulation packet of 1 octets is shorter", "133.1-B-3 §4.1.2.8"),
         (b"\xe7\0\0\0\xff\0\0\0", {}, "of 4278190080 octets, at most 16777216", "133.0-B-2 §4.1.3.5"),
         (bytes(4) + b"\0\x9f", {"maximum_packet_octets": 165}, "of 166 octets, at most 165", "133.0-B-2 §4.1.3.5"),

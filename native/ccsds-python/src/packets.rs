@@ -127,7 +127,7 @@ impl Drop for Column {
     }
 }
 
-/// Why a walk stopped: ("version", its number), ("too long", octets) or ("too short", octets).
+/// Why a walk stopped: ("version", its number), ("too long", octets), ("too short", octets) or ("no length", protocol).
 type Stop = Option<(&'static str, u64)>;
 
 fn stop(refusal: Option<Refusal>) -> Stop {
@@ -135,6 +135,7 @@ fn stop(refusal: Option<Refusal>) -> Stop {
         Refusal::Version(version) => ("version", u64::from(version)),
         Refusal::TooLong(octets) => ("too long", octets),
         Refusal::TooShort(octets) => ("too short", octets),
+        Refusal::NoLength(protocol) => ("no length", u64::from(protocol)),
     })
 }
 

@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::header::{IDLE_APPLICATION_PROCESS, cut, read48, space_packet};
+
 /// Counts of one application process (or encapsulation protocol).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Source {
@@ -86,10 +88,11 @@ impl Account {
     pub fn count(&mut self, packet: &[u8]) -> bool {
         let octets = packet.len() as u64;
         let idle = if packet[0] >> 5 == 0 {
-            let application_process = u16::from(packet[0] & 7) << 8 | u16::from(packet[1]);
-            let sequence_count = u16::from(packet[2] & 0x3F) << 8 | u16::from(packet[3]);
+            let header = read48(packet);
+            let application_process = cut(header, space_packet::APPLICATION_PROCESS_ID) as u16;
+            let sequence_count = cut(header, space_packet::SEQUENCE_COUNT) as u16;
             self.application_processes.at(application_process).count(octets, sequence_count);
-            application_process == crate::header::IDLE_APPLICATION_PROCESS
+            application_process == IDLE_APPLICATION_PROCESS
         } else {
             let protocol = &mut self.protocols[usize::from(packet[0] >> 2 & 7)];
             protocol.packets += 1;

@@ -2,6 +2,7 @@
 //! Source: CCSDS 132.0-B-3 §4.3.2 and 732.0-B-5 §4.3.2 (packet extraction functions).
 
 use crate::account::Account;
+use crate::header::{cut, read48, space_packet};
 use crate::parameters::VirtualChannel;
 
 /// Where a packet or frame comes from.
@@ -192,14 +193,8 @@ impl Extractor {
             let missing = match length(&self.partial, parameters) {
                 Length::Known(octets) if octets <= parameters.maximum_packet_octets => octets - self.partial.len(),
                 Length::Open => 1,
-                Length::Known(_) => {
-                    account.oversize_packets += 1;
-                    return false;
-                }
-                Length::UnknownVersion | Length::Invalid => {
-                    account.invalid_packets += 1;
-                    return false;
-                }
+                Length::Known(_) => return self.refuse(&mut account.oversize_packets),
+                Length::UnknownVersion | Length::Invalid => return self.refuse(&mut account.invalid_packets),
             };
             if missing == 0 {
                 self.complete(give, account);
@@ -214,6 +209,14 @@ impl Extractor {
         }
         self.read(octets, at, origin, parameters, account, give);
         self.in_step
+    }
+
+    /// No packet starts where one should: its octets count as trailing ones, wherever the stream was cut.
+    fn refuse(&mut self, counter: &mut u64) -> bool {
+        *counter += 1;
+        self.partial.clear();
+        self.in_step = false;
+        false
     }
 
     /// Packets one after the other, from a packet start on.
@@ -318,7 +321,7 @@ fn length(octets: &[u8], parameters: &VirtualChannel) -> Length {
         return Length::UnknownVersion;
     }
     match version {
-        0 if octets.len() >= 6 => Length::Known(usize::from(u16::from_be_bytes([octets[4], octets[5]])) + 7),
+        0 if octets.len() >= 6 => Length::Known(cut(read48(octets), space_packet::DATA_LENGTH) as usize + 7),
         0 => Length::Open,
         7 => encapsulation_length(octets),
         _ => Length::UnknownVersion,

@@ -8,7 +8,7 @@
 pub(crate) fn find(octets: &[u8], from: usize, limit: usize, marker: &Marker) -> Option<usize> {
     #[cfg(target_arch = "x86_64")]
     {
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt") {
+        if x86::is_available() {
             return x86::find(octets, from, limit, marker);
         }
     }
@@ -136,12 +136,20 @@ mod x86 {
         }
     }
 
+    /// Whether this processor has every instruction that `find` is compiled for; a hypervisor may hide any of them.
+    pub(super) fn is_available() -> bool {
+        is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("popcnt")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+    }
+
     pub(super) fn find(octets: &[u8], from: usize, limit: usize, marker: &Marker) -> Option<usize> {
         #[target_feature(enable = "avx2,popcnt,bmi1,bmi2")]
         fn inner(octets: &[u8], from: usize, limit: usize, marker: &Marker) -> Option<usize> {
             find_body(octets, from, limit, marker)
         }
-        // SAFETY: the caller has checked for avx2 and popcnt, which come with bmi1 and bmi2 (x86-64-v3).
+        // SAFETY: the caller has asked `is_available`, which checks each of the features above.
         unsafe { inner(octets, from, limit, marker) }
     }
 }

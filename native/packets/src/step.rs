@@ -25,6 +25,8 @@ pub enum Refusal {
     TooLong(u64),
     /// An encapsulation packet whose length field is smaller than its own header; its octets.
     TooShort(u64),
+    /// An encapsulation packet without a length field that is not idle; its protocol.
+    NoLength(u8),
 }
 
 /// What stands at an octet.
@@ -95,7 +97,12 @@ fn encapsulation_packet(rest: &[u8]) -> Step {
     let header_octets = ENCAPSULATION_HEADER[length_of_length];
     let first = match length_of_length {
         0 => {
-            return Step::Packet { octets: 1, header: 7 << 45 };
+            // Only an idle packet may be without a length field (133.1-B-3 section 4.1.2.4).
+            let protocol = rest[0] >> 2 & 7;
+            return match protocol {
+                0 => Step::Packet { octets: 1, header: 7 << 45 },
+                _ => Step::Refused(Refusal::NoLength(protocol)),
+            };
         }
         1 => 1,
         2 => 2,

@@ -132,6 +132,7 @@ fn steps() {
     assert_eq!(at(&[8, 1, 0xc0, 2, 0, 0, 9]), Step::Packet { octets: 7, header: 0x0801_c002_0000 });
     assert_eq!(at(&[0x20]), Step::Refused(Refusal::Version(1)));
     assert_eq!(at(&[0xe0, 1]), Step::Packet { octets: 1, header: 7 << 45 });
+    assert_eq!(at(&[0xe4, 1]), Step::Refused(Refusal::NoLength(1)));
     assert_eq!(at(&[0xe5]), Step::Incomplete(2));
     assert_eq!(at(&[0xe5, 1]), Step::Refused(Refusal::TooShort(1)));
     assert_eq!(at(&[0xe5, 2]), Step::Packet { octets: 2, header: 7 << 45 });
