@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from netmap_io.burst import Burst
+from netmap_io.errors import CaptureUnreadableError
 from netmap_io.port import Port
 from netmap_io.wrappers.wrapper import Wrapper
 
@@ -28,7 +29,11 @@ def trace_lines(burst: Burst, direction: str, octets: int, now_ns: int) -> Itera
 
 
 class Tracer(Wrapper):
-    """Gives a line of text to `write` for each frame received, and for each that `send` took."""
+    """Gives a line of text to `write` for each frame received, and for each that `send` took.
+
+    Where a line cannot be written (OSError) the link goes on: frames are counted in `not_traced` from there on, and
+    `close` raises what went wrong.
+    """
 
     def __init__(
         self,
@@ -47,6 +52,8 @@ class Tracer(Wrapper):
         self._octets = octets
         self._finish = finish
         self._clock_ns = clock_ns
+        self.not_traced = 0
+        self.problem: OSError | None = None
 
     def receive(self, max_frames: int = 65536, timeout: float | None = None) -> Burst:
         burst = super().receive(max_frames, timeout)
@@ -66,11 +73,23 @@ class Tracer(Wrapper):
         return taken
 
     def _trace(self, burst: Burst, direction: str) -> None:
-        for line in trace_lines(burst, direction, self._octets, self._clock_ns()):
-            self._write(line)
+        traced = 0
+        try:
+            if self.problem is None:
+                for line in trace_lines(burst, direction, self._octets, self._clock_ns()):
+                    self._write(line)
+                    traced += 1
+        except OSError as error:
+            self.problem = error
+        self.not_traced += len(burst) - traced
 
     def _release(self) -> None:
         try:
             self.port.close()
         finally:
-            self._finish()
+            try:
+                self._finish()
+            except OSError as error:
+                self.problem = self.problem or error
+        if self.problem is not None:
+            raise CaptureUnreadableError((self.problem.strerror or str(self.problem)).lower(), path="the trace")

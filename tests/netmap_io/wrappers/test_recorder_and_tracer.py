@@ -132,3 +132,14 @@ def test_trace_goes_to_a_file_or_standard_error(tmp_path, capsys):
     assert capsys.readouterr().err == "0.000000001 out     2 6162\n"
     with pytest.raises(CaptureUnreadableError, match="no such file"):
         open_port(f"trace+memory:?trace_file={tmp_path}/none/t")
+
+
+def test_a_trace_that_cannot_be_written_does_not_stop_the_link_and_is_told_at_the_end():
+    port = open_port("trace+memory:?trace_file=/dev/full")
+    for _ in range(3):
+        assert port.send(Burst.of([bytes(20)] * 500)) == 500
+        assert len(port.receive(1000, 0)) == 500
+    assert port.not_traced > 2000
+    with pytest.raises(CaptureUnreadableError, match="cannot use the trace: no space left"):
+        port.close()
+    assert port.port.closed
