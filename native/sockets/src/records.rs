@@ -40,8 +40,11 @@ pub struct CutAccount {
 pub struct Cutter {
     framing: Framing,
     maximum: usize,
+    /// Octets that came are those from `start` to `end`; behind lies room that is kept from one read to the next.
     held: Vec<u8>,
     start: usize,
+    end: usize,
+    offered: usize,
     broken: bool,
     timestamp_ns: i64,
     account: CutAccount,
@@ -51,7 +54,17 @@ impl Cutter {
     /// `maximum`: octets of the longest record taken (in a stream: given as one frame).
     pub fn new(framing: Framing, maximum: usize) -> Self {
         let account = CutAccount::default();
-        Self { framing, maximum: maximum.max(1), held: Vec::new(), start: 0, broken: false, timestamp_ns: -1, account }
+        Self {
+            framing,
+            maximum: maximum.max(1),
+            held: Vec::new(),
+            start: 0,
+            end: 0,
+            offered: 0,
+            broken: false,
+            timestamp_ns: -1,
+            account,
+        }
     }
 
     /// The account so far.
@@ -61,7 +74,7 @@ impl Cutter {
 
     /// Octets that came and have neither been given nor thrown away.
     pub fn held_octets(&self) -> usize {
-        self.held.len() - self.start
+        self.end - self.start
     }
 
     /// Whether a length was refused: nothing more will come of this stream.
@@ -71,17 +84,23 @@ impl Cutter {
 
     /// Room for `octets` more at the end; whatever is put there is told with `filled`.
     pub(crate) fn room(&mut self, octets: usize) -> &mut [u8] {
-        self.held.drain(..self.start);
+        self.held.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
         self.start = 0;
-        let length = self.held.len();
-        self.held.resize(length + octets, 0);
-        &mut self.held[length..]
+        if self.held.len() < self.end + octets {
+            self.held.resize(self.end + octets, 0);
+        }
+        self.offered = octets;
+        &mut self.held[self.end..self.end + octets]
     }
 
     /// Of the room given, all but the last `unused` octets were filled, at `timestamp_ns`.
     pub(crate) fn filled(&mut self, unused: usize, timestamp_ns: i64) {
-        self.held.truncate(self.held.len().saturating_sub(unused));
-        self.timestamp_ns = timestamp_ns;
+        self.end += self.offered.saturating_sub(unused);
+        if unused < self.offered {
+            self.timestamp_ns = timestamp_ns;
+        }
+        self.offered = 0;
         if self.broken {
             self.refuse();
         }
@@ -96,13 +115,13 @@ impl Cutter {
     fn refuse(&mut self) {
         self.broken = true;
         self.account.refused_octets += self.held_octets() as u64;
-        self.held.clear();
         self.start = 0;
+        self.end = 0;
     }
 
     /// Header and body octets of the record at the front: None when it is not all there, Err with a refused length.
     fn front(&self) -> Result<Option<(usize, usize)>, u64> {
-        let rest = &self.held[self.start..];
+        let rest = &self.held[self.start..self.end];
         let (header, body) = match self.framing {
             Framing::Stream => (0, rest.len().min(self.maximum)),
             Framing::Fixed(octets) => (0, octets),
@@ -132,7 +151,7 @@ impl Cutter {
             Framing::Stream => 0,
             Framing::Fixed(octets) => octets,
             Framing::Prefixed { octets, .. } => {
-                let field = self.held.get(self.start..self.start + octets);
+                let field = self.held[self.start..self.end].get(..octets);
                 let length =
                     field.map_or(0, |field| field.iter().fold(0usize, |v, &octet| v << 8 | usize::from(octet)));
                 length.min(self.maximum) + octets
@@ -168,8 +187,8 @@ impl Cutter {
     /// The stream has ended: what is left is part of a record.
     pub fn finish(&mut self) {
         self.account.partial_octets += self.held_octets() as u64;
-        self.held.clear();
         self.start = 0;
+        self.end = 0;
     }
 }
 
