@@ -101,7 +101,7 @@ def test_a_small_ring_that_nobody_empties_counts_what_the_kernel_drops(veth):
 
 
 def test_lent_frames_lie_in_the_ring_and_their_blocks_are_kept(veth):
-    with ends(veth, far="blocks=2&block_octets=131072") as (near, far):
+    with ends(veth, far="blocks=4&block_octets=131072") as (near, far):
         sent = frames_of(100)
         send_all(near, sent[:50])
         time.sleep(0.05)
@@ -348,7 +348,7 @@ def test_promiscuous_is_set_and_taken_back(veth):
 
 
 def test_a_ring_that_wraps_many_times(veth):
-    with ends(veth, near="transmit_ring=64", far="blocks=2&block_octets=65536&block_timeout_ms=1") as (near, far):
+    with ends(veth, near="transmit_ring=64", far="blocks=32&block_octets=4096") as (near, far):
         sent = frames_of(3000, 60, 300)
         got: list[bytes] = []
         for first in range(0, 3000, 50):
