@@ -102,17 +102,17 @@ SUBJECTS = {
     "memory-pair": (_memory, ""),
     "memory-loop": (_loop, ""),
     "packet": (_interfaces, "packet:{}"),
-    "packet-ring": (_interfaces, "packet:{}?transmit_ring=256"),
+    "packet-calls": (_interfaces, "packet:{}?transmit_ring=0"),
     "af_xdp-driver": (_interfaces, "af_xdp:{}?mode=driver"),
     "af_xdp-generic": (_interfaces, "af_xdp:{}?mode=generic"),
 }
-ENDLESS = {"memory-loop", "packet", "packet-ring", "af_xdp-driver", "af_xdp-generic"}
+ENDLESS = {"memory-loop", "packet", "packet-calls", "af_xdp-driver", "af_xdp-generic"}
 """Those that never know that no more will come."""
-STAMPED = {"packet", "packet-ring"}
+STAMPED = {"packet", "packet-calls"}
 """Those that carry no times: who receives stamps."""
 UNSTAMPED = {"af_xdp-driver", "af_xdp-generic"}
 """Those that carry no times, and nobody stamps."""
-ON_ETHERNET = {"packet", "packet-ring", "af_xdp-driver", "af_xdp-generic"}
+ON_ETHERNET = {"packet", "packet-calls", "af_xdp-driver", "af_xdp-generic"}
 """Those that carry Ethernet frames and nothing else."""
 
 
