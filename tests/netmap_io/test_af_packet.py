@@ -250,6 +250,16 @@ def test_close_and_open_20_times(veth):
     assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
+def test_the_loopback_interface_and_its_great_frames(veth):
+    veth.ip("link", "set", "lo", "up")
+    with veth.inside(), open_port("packet:lo?transmit_ring=131072") as port:
+        assert port.capabilities.maximum_frame_octets == 65536 + 14
+        sent = [HEAD + bytes([index]) * 65000 for index in range(3)] + frames_of(1000)
+        send_all(port, sent)
+        assert receive_count(port, len(sent)) == sent
+        assert port.account["frames_over_mtu"] == 0
+
+
 def test_memory_goes_with_the_port(veth):
     def mapped() -> int:
         with open("/proc/self/maps") as maps:
