@@ -1,6 +1,6 @@
 /* Frames from one interface to another by plain packet sockets: sendmmsg on one end, recvmmsg on the other, one thread.
  *
- *     mmsg SENDER RECEIVER OCTETS SECONDS
+ *     mmsg SENDER RECEIVER OCTETS SECONDS BATCH
  *
  * Prints frames, seconds of processor time and seconds on the wall.
  */
@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-enum { BATCH = 64, ROOM = 2048 };
+enum { MOST = 1024, ROOM = 2048 };
 
 static void fail(const char *what)
 {
@@ -51,7 +51,7 @@ static int open_socket(const char *interface, unsigned short protocol)
 
 static void point(struct mmsghdr *messages, struct iovec *pieces, unsigned char *memory, size_t octets)
 {
-    for (int i = 0; i < BATCH; i++) {
+    for (int i = 0; i < MOST; i++) {
         pieces[i] = (struct iovec){ .iov_base = memory + (size_t)i * ROOM, .iov_len = octets };
         messages[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &pieces[i], .msg_iovlen = 1 } };
     }
@@ -59,19 +59,22 @@ static void point(struct mmsghdr *messages, struct iovec *pieces, unsigned char 
 
 int main(int count, char **arguments)
 {
-    if (count != 5) {
-        fprintf(stderr, "usage: mmsg SENDER RECEIVER OCTETS SECONDS\n");
+    if (count != 6) {
+        fprintf(stderr, "usage: mmsg SENDER RECEIVER OCTETS SECONDS BATCH\n");
         return 2;
     }
     size_t octets = (size_t)atoi(arguments[3]);
     double limit = atof(arguments[4]);
+    unsigned batch = (unsigned)atoi(arguments[5]);
+    if (octets < 14 || octets > ROOM || batch < 1 || batch > MOST)
+        return 2;
     int sender = open_socket(arguments[1], 0);
     int receiver = open_socket(arguments[2], ETH_P_ALL);
 
-    static unsigned char out[BATCH * ROOM], in[BATCH * ROOM];
-    static struct mmsghdr outgoing[BATCH], incoming[BATCH];
-    static struct iovec out_pieces[BATCH], in_pieces[BATCH];
-    for (int i = 0; i < BATCH; i++) {
+    static unsigned char out[MOST * ROOM], in[MOST * ROOM];
+    static struct mmsghdr outgoing[MOST], incoming[MOST];
+    static struct iovec out_pieces[MOST], in_pieces[MOST];
+    for (int i = 0; i < MOST; i++) {
         memset(out + i * ROOM, 2, 12);
         out[i * ROOM + 12] = out[i * ROOM + 13] = 0x88;
     }
@@ -81,7 +84,7 @@ int main(int count, char **arguments)
     long frames = 0;
     double processor = seconds(CLOCK_PROCESS_CPUTIME_ID), wall = seconds(CLOCK_MONOTONIC);
     while (seconds(CLOCK_MONOTONIC) - wall < limit) {
-        int sent = sendmmsg(sender, outgoing, BATCH, 0);
+        int sent = sendmmsg(sender, outgoing, batch, 0);
         if (sent < 0 && errno != ENOBUFS)
             fail("sendmmsg");
         for (int left = sent; left > 0;) {

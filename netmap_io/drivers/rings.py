@@ -159,9 +159,9 @@ class RingPort(Port):
         self._require(max_frames)
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            burst = Burst.of_native(self._rings.receive(max_frames), ETHERNET)
-            if len(burst) or not self._wait(deadline):
-                return self._count(burst)
+            columns = self._rings.receive(max_frames)
+            if len(columns[2]) or not self._wait(deadline):
+                return self._count(Burst.of_native(columns, ETHERNET))
 
     @contextmanager
     def _lend(self, max_frames: int, timeout: float | None) -> Iterator[Burst]:
@@ -181,11 +181,12 @@ class RingPort(Port):
         self._require(max_frames)
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            burst = SlotBurst.of_slots(self._memory, self._rings.lend(max_frames))
+            columns = self._rings.lend(max_frames)
             try:
-                if len(burst) or not self._wait(deadline):
+                if len(columns[0]) or not self._wait(deadline):
+                    burst = self._count(SlotBurst.of_slots(self._memory, columns))
                     self._lendings += 1
-                    return self._count(burst)
+                    return burst
             except BaseException:
                 self._rings.take_back()
                 raise

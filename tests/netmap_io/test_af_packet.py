@@ -74,7 +74,7 @@ def test_times_are_the_kernels_and_lengths_the_wires(veth):
 
 
 def test_capabilities(veth):
-    with ends(veth, near="transmit_ring=64") as (near, far):
+    with ends(veth, far="transmit_ring=0") as (near, far):
         given = near.capabilities
         assert (given.link_type, given.mtu, given.maximum_frame_octets) == (LinkType.ETHERNET, 1500, 1514)
         assert given.zero_copy and given.back_pressure
@@ -101,7 +101,7 @@ def test_a_small_ring_that_nobody_empties_counts_what_the_kernel_drops(veth):
 
 
 def test_lent_frames_lie_in_the_ring_and_their_blocks_are_kept(veth):
-    with ends(veth, far="blocks=2&block_octets=131072") as (near, far):
+    with ends(veth, far="blocks=4&block_octets=131072") as (near, far):
         sent = frames_of(100)
         send_all(near, sent[:50])
         time.sleep(0.05)
@@ -250,13 +250,23 @@ def test_close_and_open_20_times(veth):
     assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
+def test_the_loopback_interface_and_its_great_frames(veth):
+    veth.ip("link", "set", "lo", "up")
+    with veth.inside(), open_port("packet:lo?transmit_ring=131072") as port:
+        assert port.capabilities.maximum_frame_octets == 65536 + 14
+        sent = [HEAD + bytes([index]) * 65000 for index in range(3)] + frames_of(1000)
+        send_all(port, sent)
+        assert receive_count(port, len(sent)) == sent
+        assert port.account["frames_over_mtu"] == 0
+
+
 def test_memory_goes_with_the_port(veth):
     def mapped() -> int:
         with open("/proc/self/maps") as maps:
             return sum("socket:" in line for line in maps)
 
     before = mapped()
-    with ends(veth, near="transmit_ring=64") as (near, far):
+    with ends(veth, far="transmit_ring=0") as (near, far):
         assert mapped() == before + 3
         send_all(near, frames_of(3))
         with far.lend(3, 5) as lent:
@@ -348,7 +358,7 @@ def test_promiscuous_is_set_and_taken_back(veth):
 
 
 def test_a_ring_that_wraps_many_times(veth):
-    with ends(veth, near="transmit_ring=64", far="blocks=2&block_octets=65536&block_timeout_ms=1") as (near, far):
+    with ends(veth, near="transmit_ring=64", far="blocks=32&block_octets=4096") as (near, far):
         sent = frames_of(3000, 60, 300)
         got: list[bytes] = []
         for first in range(0, 3000, 50):

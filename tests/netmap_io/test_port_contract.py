@@ -189,7 +189,7 @@ SUBJECTS = {
     "tap": (_tap, ""),
     "tap-checksums": (_tap, "checksums=yes"),
     "packet": (_interfaces, "packet:{}"),
-    "packet-ring": (_interfaces, "packet:{}?transmit_ring=256"),
+    "packet-calls": (_interfaces, "packet:{}?transmit_ring=0"),
     "af_xdp-driver": (_interfaces, "af_xdp:{}?mode=driver"),
     "af_xdp-generic": (_interfaces, "af_xdp:{}?mode=generic"),
 }
@@ -200,16 +200,16 @@ ENDLESS = {
     "tap",
     "tap-checksums",
     "packet",
-    "packet-ring",
+    "packet-calls",
     "af_xdp-driver",
     "af_xdp-generic",
 }
 """Those that never know that no more will come."""
-STAMPED = {"udp", "udp-joined", "tcp-length16", "tcp-length32", "tap", "tap-checksums", "packet", "packet-ring"}
+STAMPED = {"udp", "udp-joined", "tcp-length16", "tcp-length32", "tap", "tap-checksums", "packet", "packet-calls"}
 """Those that carry no times: who receives stamps."""
 UNSTAMPED = {"af_xdp-driver", "af_xdp-generic"}
 """Those that carry no times, and nobody stamps."""
-ON_ETHERNET = {"tap", "tap-checksums", "packet", "packet-ring", "af_xdp-driver", "af_xdp-generic"}
+ON_ETHERNET = {"tap", "tap-checksums", "packet", "packet-calls", "af_xdp-driver", "af_xdp-generic"}
 """Those that carry Ethernet frames and nothing else."""
 
 

@@ -13,6 +13,8 @@ use crate::packet::{Address, PACKET_QDISC_BYPASS, PACKET_TX_RING, PACKET_VERSION
 use crate::system::{self, Interface};
 
 const QUEUE_OCTETS: u32 = 16 << 20;
+/// A great MTU makes great slots: there are fewer of them then.
+const MOST_RING_OCTETS: usize = 32 << 20;
 const BLOCK_OCTETS: usize = 1 << 18;
 /// What the kernel counts for a frame besides its octets, roughly.
 const BOOKKEEPING_OCTETS: usize = 1024;
@@ -35,7 +37,8 @@ pub struct Transmitter {
 }
 
 impl Transmitter {
-    /// Open a socket on the interface called `name`, with a ring for at least `ring_slots` frames if that is not 0.
+    /// Open a socket on the interface called `name`, with a ring for about `ring_slots` frames, as far as 32 MiB hold
+    /// them, if that is not 0.
     pub fn open(name: &str, ring_slots: usize, bypass_queueing: bool) -> Result<Self, RingError> {
         let socket = open_socket(name)?;
         let fd = socket.as_fd();
@@ -128,6 +131,7 @@ fn enlarge_queue(socket: BorrowedFd<'_>, octets: u32) -> io::Result<()> {
 fn make_ring(socket: BorrowedFd<'_>, slots: usize, mtu: usize) -> io::Result<FrameRing> {
     let slot_octets = (HEADER_OCTETS + ETHERNET_HEADER_OCTETS + VLAN_TAG_OCTETS + mtu).next_power_of_two();
     let block_octets = BLOCK_OCTETS.max(slot_octets);
+    let slots = slots.min(MOST_RING_OCTETS / slot_octets);
     let blocks = slots.div_ceil(block_octets / slot_octets);
     let request = RingRequest {
         block_octets: block_octets as u32,

@@ -93,7 +93,7 @@ pub fn open(name: &str, options: &Options) -> Result<(Receiver, Transmitter, Out
     let control = system::control_socket().map_err(|error| RingError::of_system(&error, name, "opening a socket"))?;
     let interface = system::interface(control.as_fd(), name)?;
     system::check_up(control.as_fd(), &interface)?;
-    let count = options.queues.iter().max().map_or(1, |most| most + 1);
+    let count = options.queues.iter().max().map_or(1, |most| most.saturating_add(1));
     let mut program =
         Program::load(count).map_err(|error| privileged(&error, name, "loading a program that redirects frames"))?;
     let until = Instant::now() + options.retry;
@@ -107,34 +107,8 @@ pub fn open(name: &str, options: &Options) -> Result<(Receiver, Transmitter, Out
         (Hook::Driver, buffers) => buffers,
     };
     let shape = sized(options.shape, interface.mtu);
-    let silent = Shape { transmit_chunks: 0, ..shape };
-    let octets = shape.octets() + silent.octets() * (options.queues.len() - 1);
-    let memory = Mapping::anonymous(octets).map_err(|error| RingError::of_system(&error, name, "getting memory"))?;
-    let memory = Arc::new(memory);
-    let mut opened = Vec::new();
-    let mut sending = None;
-    let mut base = 0;
-    let mut spare = Some(first);
-    for &queue in &options.queues {
-        let shape = if base == 0 { &shape } else { &silent };
-        let socket =
-            spare.take().map_or_else(Socket::open, Ok).map_err(|error| privileged(&error, name, "a socket"))?;
-        let (receive, transmit) = set_up(&socket, &memory, base, shape, queue)
-            .map_err(|error| RingError::of_system(&error, name, "making the rings"))?;
-        bind(&socket, &interface, queue, buffers, until)?;
-        program
-            .direct(queue, socket.descriptor())
-            .map_err(|error| RingError::of_system(&error, name, "directing frames to a socket"))?;
-        let socket = Arc::new(socket);
-        if let Some(half) = transmit {
-            sending = Some((Arc::clone(&socket), half));
-        }
-        opened.push((socket, receive));
-        base += shape.octets();
-    }
-    let Some((socket, half)) = sending else {
-        return Err(RingError::new(Kind::System, format!("{name}: no queue was asked for")));
-    };
+    let plan = Plan { interface: &interface, program: &program, shape, buffers, until };
+    let (memory, opened, (socket, half)) = plan.open_queues(&options.queues, first)?;
     let zero_copy = opened.iter().all(|(socket, _)| socket.zero_copy());
     let epoll = if opened.len() > 1 {
         let members: Vec<_> = opened.iter().map(|(socket, _)| socket.descriptor()).collect();
@@ -149,6 +123,45 @@ pub fn open(name: &str, options: &Options) -> Result<(Receiver, Transmitter, Out
     let held = Arc::new(Held { _program: program, control, interface });
     let receiver = Receiver { held: Arc::clone(&held), epoll, queues: opened, memory, next: 0, lendings: 0 };
     Ok((receiver, Transmitter { held, socket, half, longest, device_drops: 0 }, outcome))
+}
+
+type Opened = (Arc<Mapping>, Vec<(Arc<Socket>, Receive)>, (Arc<Socket>, Transmit));
+
+/// What all queues of a port have in common.
+struct Plan<'a> {
+    interface: &'a Interface,
+    program: &'a Program,
+    shape: Shape,
+    buffers: Buffers,
+    until: Instant,
+}
+
+impl Plan<'_> {
+    /// The memory, the receiving halves, and the sending half of the first queue, which is on the socket `first`.
+    fn open_queues(&self, queues: &[u32], first: Socket) -> Result<Opened, RingError> {
+        let name = &self.interface.name;
+        let silent = Shape { transmit_chunks: 0, ..self.shape };
+        let others = queues.len().saturating_sub(1);
+        let memory = Mapping::anonymous(self.shape.octets() + silent.octets() * others);
+        let memory = Arc::new(memory.map_err(|error| RingError::of_system(&error, name, "getting memory"))?);
+        let (mut opened, mut sending, mut base, mut spare) = (Vec::new(), None, 0, Some(first));
+        for &queue in queues {
+            let shape = if base == 0 { &self.shape } else { &silent };
+            let socket = spare.take().map_or_else(Socket::open, Ok);
+            let socket = socket.map_err(|error| privileged(&error, name, "opening an AF_XDP socket"))?;
+            let (receive, transmit) = set_up(&socket, &memory, base, shape, queue)
+                .map_err(|error| RingError::of_system(&error, name, "making the rings"))?;
+            bind(&socket, self.interface, queue, self.buffers, self.until)?;
+            let directed = self.program.direct(queue, socket.descriptor());
+            directed.map_err(|error| RingError::of_system(&error, name, "directing frames to a socket"))?;
+            let socket = Arc::new(socket);
+            sending = sending.or(transmit.map(|half| (Arc::clone(&socket), half)));
+            opened.push((socket, receive));
+            base += shape.octets();
+        }
+        let none = || RingError::new(Kind::System, format!("{name}: no queue to send on"));
+        Ok((memory, opened, sending.ok_or_else(none)?))
+    }
 }
 
 /// `shape` with chunks for the greatest frame, where it leaves their size open and a page is enough.
