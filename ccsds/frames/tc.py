@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from operator import attrgetter
 from typing import Any, ClassVar, Final, Self
 
 from ccsds._unit import Unit, maker, require_octets, write_into
@@ -347,7 +348,7 @@ class TcTransferFrame(Unit, frozen=True):
 
     def _protected(self) -> bytes:
         """The frame without its error control field."""
-        parts = [_pack(*[getattr(self, name) for name in PRIMARY_HEADER.names])]
+        parts = [_pack(*_header_values(self))]
         if self.map_id is not None:
             parts.append(SEGMENT_HEADER.pack_values(self.sequence_flags, self.map_id))
         parts.append(self.transfer_frame_data_unit)
@@ -371,6 +372,7 @@ _make_unlock = maker(Unlock)
 _make_set_v_r = maker(SetVr)
 _header = PRIMARY_HEADER.values
 _pack = PRIMARY_HEADER.pack_values
+_header_values = attrgetter(*PRIMARY_HEADER.names)
 
 
 def _whole(cls: Any, octets: Octets) -> Any:

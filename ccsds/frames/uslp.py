@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
 from ccsds._unit import Unit, maker, require_octets, write_into
@@ -322,7 +323,7 @@ class UslpTransferFrame(Unit, frozen=True):
         """The frame without its error control field."""
         header, control = self._header(), self.operational_control_field
         parts = [
-            header.pack_values(*[getattr(self, name) for name in header.names]),
+            header.pack_values(*_VALUES[header](self)),
             self.insert_zone,
             self.transfer_frame_data_field,
         ]
@@ -353,6 +354,7 @@ class _Managed(NamedTuple):
 
 
 _make = maker(UslpTransferFrame)
+_VALUES = {header: attrgetter(*header.names) for header in (TRUNCATED_PRIMARY_HEADER, *PRIMARY_HEADERS)}
 
 
 def _annex() -> str:

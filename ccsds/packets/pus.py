@@ -98,8 +98,7 @@ class _PusPacket(Unit, frozen=True):
         def received_packet_error_control_field(self) -> int | None: ...
 
     def _header(self) -> bytes:
-        values = {name: getattr(self, name) for name in self.LAYOUT.names[1:]}
-        return self.LAYOUT.pack(values | {"pus_version_number": PUS_VERSION_NUMBER})
+        return self.LAYOUT.pack_values(PUS_VERSION_NUMBER, *[getattr(self, name) for name in self.LAYOUT.names[1:]])
 
     def _data(self) -> bytes:
         """The packet data field without its error control."""

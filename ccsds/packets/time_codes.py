@@ -220,7 +220,8 @@ class CucTime(TimeCode, frozen=True):
         fine_octets = fields.get("fine_octets", 0)
         unit = Fraction(1, 1 << 8 * fine_octets) if fine_unit is None else fine_unit
         coarse = elapsed.numerator // elapsed.denominator
-        fine = (elapsed - coarse) // unit if fine_octets else 0
+        most = (1 << 8 * fine_octets) - 1  # a scaled field may end before the second does
+        fine = min((elapsed - coarse) // unit, most)
         time = cls(coarse=coarse, fine=fine, **fields)
         return Converted(time, elapsed - time.elapsed_seconds(fine_unit))
 

@@ -111,6 +111,10 @@ class LeapSeconds(NamedTuple):
             raise ConfigurationError("leap seconds: no rows, or rows out of order")
         return table
 
+    def is_known_on(self, days: int) -> bool:
+        """False from the day on which the table expires: a leap second may have been announced since."""
+        return days < days_of_date(self.expires)
+
     def tai_minus_utc(self, days: int) -> int:
         """Seconds by which TAI is ahead of UTC on a day.
 

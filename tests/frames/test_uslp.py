@@ -152,6 +152,8 @@ def test_the_flag_of_a_truncated_frame_is_read_before_what_follows_it() -> None:
     assert (frame.encode(), bytes(rest)) == (octets, b"\x55")
     with pytest.raises(FieldError, match="no length of truncated frames"):
         UslpTransferFrame.decode_from(octets, frame_error_control_present=True)
+    with pytest.raises(TruncatedError, match="leaves no data after 4"):
+        UslpTransferFrame.decode(octets[:4], frame_error_control_present=False)
     with pytest.raises(FieldError, match="rule 000 is not for truncated frames"):
         _ = UslpTransferFrame.decode(octets[:4] + b"\x05\0\0\0", frame_error_control_present=False).data_field
 

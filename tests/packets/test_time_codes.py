@@ -253,6 +253,25 @@ def test_tables_of_ones_own() -> None:
             table.to_tai(DayTime(5, 0))
 
 
+def test_a_table_says_how_long_it_is_known_to_hold() -> None:
+    last = (LEAP_SECONDS.expires - datetime.date(1958, 1, 1)).days
+    assert LEAP_SECONDS.is_known_on(last - 1) and not LEAP_SECONDS.is_known_on(last)
+    assert LEAP_SECONDS.tai_minus_utc(last) == 37
+
+
+def test_a_scaled_fine_field_that_ends_before_the_second() -> None:
+    epoch = Epoch(0, counts_leap_seconds=False)
+    instant = DayTime(1, 999_999_000_000)
+    time, lost = CucTime.from_day_time(instant, epoch=epoch, fine_unit=NASA_EOS_FINE_UNIT, fine_octets=2)
+    assert (time.coarse, time.fine) == (86400, 65535)
+    assert lost == Fraction(999_999, 10**6) - 65535 * NASA_EOS_FINE_UNIT
+    published = DayTime(*instant_of("2024-10-31T10:49:19.498544800 TAI"))
+    made = CucTime.from_day_time(
+        published, epoch=epoch, fine_unit=NASA_EOS_FINE_UNIT, fine_octets=2, p_field_present=False
+    )
+    assert (made.value.encode().hex(), made.lost_seconds) == (CASES["eos-cuc-scaled"]["t_field"], 0)
+
+
 def test_gps_time_counts_from_its_epoch() -> None:
     time = CucTime(coarse=1_167_264_018, time_code_id=2)  # 2017-01-01, 18 leap seconds since 1980
     assert time.to_day_time(epoch=GPS_EPOCH).value.to_datetime().value.isoformat() == "2017-01-01T00:00:00+00:00"
