@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ccsds.procedures import farm1, fop1_table
-from ccsds.procedures.fop1_primitives import State
+from ccsds.procedures.fop1_primitives import Fop1State
 from ccsds.testing import load_vectors
 
 DOCS = Path(__file__).resolve().parent
@@ -157,8 +157,8 @@ def _edge(centre: Point, towards: Point) -> Point:
 
 
 PARTS: dict[str, Callable[[], str]] = {
-    "fop1-table": lambda: matrix(fop1_table.TABLE, State),
-    "farm1-table": lambda: matrix(farm1.TABLE, farm1.State),
+    "fop1-table": lambda: matrix(fop1_table.TABLE, Fop1State),
+    "farm1-table": lambda: matrix(farm1.TABLE, farm1.Farm1State),
     "basis": basis,
     "clauses": clauses,
     "readings": readings,

@@ -24,10 +24,10 @@ from typing import NamedTuple
 from ccsds.frames.operational_control_field import Clcw
 from ccsds.procedures import fop1 as engine
 from ccsds.procedures.cop1 import Cop1Frame, FrameType, SetVr, Unlock, control_command
-from ccsds.procedures.farm1 import Farm1, Farm1Parameters, FduArrived
-from ccsds.procedures.farm1 import State as FarmState
+from ccsds.procedures.farm1 import Farm1, Farm1Parameters, Farm1State, FduArrived
 from ccsds.procedures.fop1_primitives import (
     Alert,
+    Fop1State,
     InitiateAdWithClcwCheck,
     InitiateAdWithoutClcwCheck,
     InitiateAdWithSetVr,
@@ -35,7 +35,6 @@ from ccsds.procedures.fop1_primitives import (
     Notification,
     ResumeAd,
     SetVs,
-    State,
     TerminateAd,
     TimeoutType,
     TransferNotification,
@@ -44,11 +43,11 @@ from ccsds.procedures.fop1_primitives import (
 
 __all__ = ["Exploration", "SpaceSettings", "explore"]
 
-FOP_STATES = tuple(State)
-FARM_STATES = tuple(FarmState)
-SERVING = (State.ACTIVE, State.RETRANSMIT_WITHOUT_WAIT, State.RETRANSMIT_WITH_WAIT)
+FOP_STATES = tuple(Fop1State)
+FARM_STATES = tuple(Farm1State)
+SERVING = (Fop1State.ACTIVE, Fop1State.RETRANSMIT_WITHOUT_WAIT, Fop1State.RETRANSMIT_WITH_WAIT)
 _SERVING = tuple(FOP_STATES.index(state) for state in SERVING)
-_INITIAL = FOP_STATES.index(State.INITIAL)
+_INITIAL = FOP_STATES.index(Fop1State.INITIAL)
 _OF_FOP_1 = ("timeout", "clcw_arrives", "ask", "respond", "direct")
 _DIRECTIVE_ID = 0  # FDU n has the request identifier n + 1
 _FAR = 1 << 20
@@ -186,7 +185,7 @@ class _Machine:
         fop._sent_queue = deque(engine._Sent(_request(sent), sent.marked) for sent in node.sent)
         farm.state = FARM_STATES[node.farm]
         farm.receiver_sequence_number, farm.retransmit_flag, farm.wait_flag = node.vr, node.retransmit, node.waits
-        farm.lockout_flag = int(farm.state is FarmState.LOCKOUT)
+        farm.lockout_flag = int(farm.state is Farm1State.LOCKOUT)
         self.last, self.next_fdu = 0, _FAR
         self.delivered = {sent.fdu for sent in node.sent if sent.delivered}
         self.uplink, self.downlink = list(node.uplink), list(node.downlink)
@@ -395,7 +394,7 @@ def _user_steps(node: Node, settings: SpaceSettings) -> Iterator[Step]:
     quiet = not node.uplink and not node.downlink
     if not (quiet or settings.hasty) or not node.bc_ready or not node.ad_ready:
         return
-    locked = FARM_STATES[node.farm] is FarmState.LOCKOUT
+    locked = FARM_STATES[node.farm] is Farm1State.LOCKOUT
     ways: dict[str, tuple[object, ...]] = {"unlock": (InitiateAdWithUnlock(),)}
     if not locked:
         ways |= {"clcw": (InitiateAdWithClcwCheck(),), "none": (InitiateAdWithoutClcwCheck(),)}
@@ -419,7 +418,7 @@ def check(node: Node, settings: SpaceSettings) -> None:
             raise ViolationError("the Sent_Queue is not what lies before V(S)")
         if len(sent) > outstanding:
             raise ViolationError("more frames are on the Sent_Queue than NN(R) and V(S) say")
-    if (FARM_STATES[node.farm] is FarmState.WAIT) > node.waits or (node.farm == 0 and node.waits):
+    if (FARM_STATES[node.farm] is Farm1State.WAIT) > node.waits or (node.farm == 0 and node.waits):
         raise ViolationError("the Wait flag does not fit the state of FARM-1")
     if node.timer and node.fop == _INITIAL:
         raise ViolationError("the timer runs in Initial")
@@ -450,7 +449,7 @@ class _Search:
     def expand(self, node: Node) -> Iterator[Node]:
         """The states that are reached from this one for the first time.  Raises ViolationError."""
         at, machine, found = self.numbers[node], self.machine, self.found
-        found.lockouts += FARM_STATES[node.farm] is FarmState.LOCKOUT
+        found.lockouts += FARM_STATES[node.farm] is Farm1State.LOCKOUT
         found.stalled += _is_stalled(node)
         for label, by_user, method, arguments in steps(node, self.settings):
             machine.load(node)

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from ccsds.procedures.cop1 import Cop1Frame, FrameType, SetVr, Unlock
-from ccsds.procedures.farm1 import Farm1, Farm1Parameters, FduArrived
-from ccsds.procedures.farm1 import State as FarmState
-from ccsds.procedures.fop1_primitives import AlertReason, Event, State
+from ccsds.procedures.farm1 import Farm1, Farm1Parameters, Farm1State, FduArrived
+from ccsds.procedures.fop1_primitives import AlertReason, Event, Fop1State
 from ccsds.procedures.fop1_table import TABLE, Action
 
 ccsds_cop = pytest.importorskip("ccsds_cop", reason="ccsds-cop is not installed")
@@ -40,7 +39,7 @@ DIFFERENT = {
 ABSENT_THERE = {"E104-S5"}
 
 
-def ours(event: Event, state: State) -> tuple[list[str], str]:
+def ours(event: Event, state: Fop1State) -> tuple[list[str], str]:
     cell = TABLE[event, state]
     words = []
     for action in cell.actions:
@@ -72,7 +71,7 @@ def test_the_fop_tables_differ_only_where_it_is_written_down() -> None:
             continue
         mine, there = ours(event, state), other[name]
         same = sorted(mine[0]) == sorted(there[0]) and mine[1] == there[1]
-        if event is Event.E35 and state is State.INITIAL:
+        if event is Event.E35 and state is Fop1State.INITIAL:
             same = "SET_VS_UNLESS_SUSPENDED" in there[0] and mine[1] == there[1]
         if event in (Event.E8, Event.E9):  # exchanged there, in the classification, not in the table
             assert same, name
@@ -130,4 +129,4 @@ def test_farm_1_frame_by_frame(seed: int, width: int) -> None:
             word.farm_b_counter,
         )
         assert peer.state.name == farm.state.name
-    assert farm.state in FarmState
+    assert farm.state in Farm1State
