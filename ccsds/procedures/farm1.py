@@ -28,15 +28,15 @@ __all__ = [
     "Farm1",
     "Farm1Event",
     "Farm1Parameters",
+    "Farm1State",
     "FduArrived",
     "FrameDiscarded",
-    "State",
 ]
 
 DOCUMENT: Final = "CCSDS 232.1-B-2"
 
 
-class State(Enum):
+class Farm1State(Enum):
     """The states of FARM-1 (6.1.2)."""
 
     OPEN = "S1"
@@ -83,12 +83,12 @@ class Cell(NamedTuple):
     """What is done, in this order; the next state; how many implementations agree; the clause that says so."""
 
     actions: tuple[Action, ...]
-    next_state: State
+    next_state: Farm1State
     implementations: int
     clause: str = ""
 
 
-S1, S2, S3 = State
+S1, S2, S3 = Farm1State
 (
     _ACCEPT,
     _DISCARD,
@@ -107,7 +107,7 @@ S1, S2, S3 = State
 ) = Action
 
 # Wait_Flag is a variable of its own: it survives the step from Wait to Lockout (E5), until E7 or E10 clears it.
-TABLE: Final[Mapping[tuple[Event, State], Cell]] = MappingProxyType(
+TABLE: Final[Mapping[tuple[Event, Farm1State], Cell]] = MappingProxyType(
     {
         (Event.E1, S1): Cell((_ACCEPT, _ADVANCE, _RETRANSMIT_0), S1, 9),
         (Event.E1, S2): Cell((_CANNOT_OCCUR,), S2, 3),
@@ -238,7 +238,7 @@ class Farm1:
         if not 0 <= receiver_sequence_number < _modulus:
             raise _wrong("receiver_sequence_number", receiver_sequence_number, f"0 to {_modulus - 1}", "6.1.7")
         self.parameters = parameters
-        self.state = State.OPEN
+        self.state = Farm1State.OPEN
         self.receiver_sequence_number = receiver_sequence_number
         self.lockout_flag = 0
         self.wait_flag = 0

@@ -31,9 +31,9 @@ from ccsds.procedures.fop1_primitives import (
     DirectiveNotification,
     Event,
     Fop1Event,
+    Fop1State,
     Notification,
     ServiceType,
-    State,
     Suspended,
     TimeoutType,
     TransferNotification,
@@ -129,7 +129,7 @@ class Fop1:
             limits = f"0 to {_modulus - 1}"
             raise _wrong("transmitter_sequence_number", transmitter_sequence_number, limits, "5.1.3")
         self.parameters = parameters
-        self.state = State.INITIAL
+        self.state = Fop1State.INITIAL
         self.transmitter_sequence_number = transmitter_sequence_number
         self.expected_acknowledgement = transmitter_sequence_number
         self.sliding_window_width = parameters.sliding_window_width

@@ -19,6 +19,7 @@ __all__ = [
     "DirectiveNotification",
     "Event",
     "Fop1Event",
+    "Fop1State",
     "InitiateAdWithClcwCheck",
     "InitiateAdWithSetVr",
     "InitiateAdWithUnlock",
@@ -31,7 +32,6 @@ __all__ = [
     "SetTimeoutType",
     "SetTransmissionLimit",
     "SetVs",
-    "State",
     "Suspended",
     "TerminateAd",
     "TimeoutType",
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 
-class State(Enum):
+class Fop1State(Enum):
     """The states of FOP-1 (5.1.2)."""
 
     ACTIVE = "S1"
@@ -256,7 +256,7 @@ class Alert:
 
     reason: AlertReason
     event: Event
-    state: State
+    state: Fop1State
 
 
 @dataclass(frozen=True, slots=True)

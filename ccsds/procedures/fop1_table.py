@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from ccsds.procedures.cop1 import FrameType
-from ccsds.procedures.fop1_primitives import AlertReason, Event, State
+from ccsds.procedures.fop1_primitives import AlertReason, Event, Fop1State
 
 __all__ = ["TABLE", "Action", "Cell"]
 
@@ -70,7 +70,7 @@ class Cell(NamedTuple):
     """What is done, in this order; the next state; how many implementations agree; the clause that says so."""
 
     actions: tuple[Action, ...]
-    next_state: State
+    next_state: Fop1State
     implementations: int
     clause: str = ""
 
@@ -81,9 +81,9 @@ class Cell(NamedTuple):
 
 
 A, E = Action, Event
-S1, S2, S3, S4, S5, S6 = State
+S1, S2, S3, S4, S5, S6 = Fop1State
 
-TABLE: Final[Mapping[tuple[Event, State], Cell]] = MappingProxyType(
+TABLE: Final[Mapping[tuple[Event, Fop1State], Cell]] = MappingProxyType(
     {
         (E.E1, S1): Cell((A.IGNORE,), S1, 8),
         (E.E1, S2): Cell((A.ALERT_SYNCH,), S6, 8),

@@ -13,20 +13,19 @@ from dataclasses import dataclass, field
 from ccsds.frames.error_control import append_frame_error_control, frame_error_control
 from ccsds.frames.operational_control_field import Clcw
 from ccsds.procedures.cop1 import Cop1Frame, FrameType
-from ccsds.procedures.farm1 import Farm1, Farm1Parameters, FduArrived
-from ccsds.procedures.farm1 import State as FarmState
+from ccsds.procedures.farm1 import Farm1, Farm1Parameters, Farm1State, FduArrived
 from ccsds.procedures.fop1 import Fop1, Fop1Parameters
 from ccsds.procedures.fop1_primitives import (
     Alert,
     Directive,
     DirectiveNotification,
+    Fop1State,
     InitiateAdWithClcwCheck,
     InitiateAdWithUnlock,
     Notification,
     ResumeAd,
     SetTransmissionLimit,
     SetVs,
-    State,
     Suspended,
     TerminateAd,
     TransferNotification,
@@ -185,7 +184,7 @@ class Cop1Pair:
         if frame is None:
             self.farm.handle_invalid_frame()
         else:
-            waits = self.farm.state is FarmState.WAIT
+            waits = self.farm.state is Farm1State.WAIT
             free = self._buffered < self.settings.buffer_frames and not waits
             self.farm.handle_frame(frame, buffer_free=free)
         while (event := self.farm.poll_event()) is not None:
@@ -232,14 +231,18 @@ class Cop1Pair:
 
     def _watch(self) -> None:
         """A service in which no timer runs may stay so for ever: give it as long as the timer, then end it."""
-        if not self.fop.is_stalled or self.fop.state is State.INITIAL:
+        if not self.fop.is_stalled or self.fop.state is Fop1State.INITIAL:
             self._give_up_ns = None
         elif self._give_up_ns is None:
             self.account.stalls += 1
             self._give_up_ns = self.now_ns + self.fop.t1_initial_ns
 
     def _ask(self) -> None:
-        serving = self.fop.state in (State.ACTIVE, State.RETRANSMIT_WITHOUT_WAIT, State.RETRANSMIT_WITH_WAIT)
+        serving = self.fop.state in (
+            Fop1State.ACTIVE,
+            Fop1State.RETRANSMIT_WITHOUT_WAIT,
+            Fop1State.RETRANSMIT_WITH_WAIT,
+        )
         if self._wanted and serving and self.fop.is_wait_queue_free:
             fdu = self._wanted.pop()
             self._asked[self.fop.transfer(fdu.to_bytes(4, "big"), now_ns=self.now_ns)] = fdu

@@ -24,10 +24,10 @@ from typing import NamedTuple
 from ccsds.frames.operational_control_field import Clcw
 from ccsds.procedures import fop1 as engine
 from ccsds.procedures.cop1 import Cop1Frame, FrameType, SetVr, Unlock, control_command
-from ccsds.procedures.farm1 import Farm1, Farm1Parameters, FduArrived
-from ccsds.procedures.farm1 import State as FarmState
+from ccsds.procedures.farm1 import Farm1, Farm1Parameters, Farm1State, FduArrived
 from ccsds.procedures.fop1_primitives import (
     Alert,
+    Fop1State,
     InitiateAdWithClcwCheck,
     InitiateAdWithoutClcwCheck,
     InitiateAdWithSetVr,
@@ -35,7 +35,6 @@ from ccsds.procedures.fop1_primitives import (
     Notification,
     ResumeAd,
     SetVs,
-    State,
     TerminateAd,
     TimeoutType,
     TransferNotification,
@@ -44,11 +43,12 @@ from ccsds.procedures.fop1_primitives import (
 
 __all__ = ["Exploration", "SpaceSettings", "explore"]
 
-FOP_STATES = tuple(State)
-FARM_STATES = tuple(FarmState)
-SERVING = (State.ACTIVE, State.RETRANSMIT_WITHOUT_WAIT, State.RETRANSMIT_WITH_WAIT)
+FOP_STATES = tuple(Fop1State)
+FARM_STATES = tuple(Farm1State)
+SERVING = (Fop1State.ACTIVE, Fop1State.RETRANSMIT_WITHOUT_WAIT, Fop1State.RETRANSMIT_WITH_WAIT)
 _SERVING = tuple(FOP_STATES.index(state) for state in SERVING)
-_INITIAL = FOP_STATES.index(State.INITIAL)
+_INITIAL = FOP_STATES.index(Fop1State.INITIAL)
+_OF_FOP_1 = ("timeout", "clcw_arrives", "ask", "respond", "direct")
 _DIRECTIVE_ID = 0  # FDU n has the request identifier n + 1
 _FAR = 1 << 20
 
@@ -130,6 +130,7 @@ class Exploration:
     stalled: states with frames outstanding or an FDU waiting, in service, and no timer.
     dead: of all states those from which, without a further FDU or a directive of the user, no alert, no suspension
         and no state with everything acknowledged can be reached.
+    fop_cells: the cells of table 5-1 that were entered (of two directives in one step only the second).
     trace: how the first violation is reached, from the beginning.
     """
 
@@ -171,7 +172,6 @@ class _Machine:
         self.uplink: list[tuple[int, int, int, int]] = []
         self.downlink: list[tuple[int, int, int, int, int]] = []
         self.alerts: list[str] = []
-        self.cells: set[tuple[str, str]] = set()
 
     def load(self, node: Node) -> None:
         fop, farm = self.fop, self.farm
@@ -185,7 +185,7 @@ class _Machine:
         fop._sent_queue = deque(engine._Sent(_request(sent), sent.marked) for sent in node.sent)
         farm.state = FARM_STATES[node.farm]
         farm.receiver_sequence_number, farm.retransmit_flag, farm.wait_flag = node.vr, node.retransmit, node.waits
-        farm.lockout_flag = int(farm.state is FarmState.LOCKOUT)
+        farm.lockout_flag = int(farm.state is Farm1State.LOCKOUT)
         self.last, self.next_fdu = 0, _FAR
         self.delivered = {sent.fdu for sent in node.sent if sent.delivered}
         self.uplink, self.downlink = list(node.uplink), list(node.downlink)
@@ -304,7 +304,6 @@ class _Machine:
         while (event := fop.poll_event()) is not None:
             if isinstance(event, Alert):
                 self.alerts.append(event.reason.name)
-                self.cells.add((event.event.name, event.state.value))
             elif isinstance(event, TransferNotification):
                 confirmed = event.notification is Notification.POSITIVE_CONFIRM
                 if confirmed and event.request_id - 1 not in self.delivered:
@@ -395,7 +394,7 @@ def _user_steps(node: Node, settings: SpaceSettings) -> Iterator[Step]:
     quiet = not node.uplink and not node.downlink
     if not (quiet or settings.hasty) or not node.bc_ready or not node.ad_ready:
         return
-    locked = FARM_STATES[node.farm] is FarmState.LOCKOUT
+    locked = FARM_STATES[node.farm] is Farm1State.LOCKOUT
     ways: dict[str, tuple[object, ...]] = {"unlock": (InitiateAdWithUnlock(),)}
     if not locked:
         ways |= {"clcw": (InitiateAdWithClcwCheck(),), "none": (InitiateAdWithoutClcwCheck(),)}
@@ -419,7 +418,7 @@ def check(node: Node, settings: SpaceSettings) -> None:
             raise ViolationError("the Sent_Queue is not what lies before V(S)")
         if len(sent) > outstanding:
             raise ViolationError("more frames are on the Sent_Queue than NN(R) and V(S) say")
-    if (FARM_STATES[node.farm] is FarmState.WAIT) > node.waits or (node.farm == 0 and node.waits):
+    if (FARM_STATES[node.farm] is Farm1State.WAIT) > node.waits or (node.farm == 0 and node.waits):
         raise ViolationError("the Wait flag does not fit the state of FARM-1")
     if node.timer and node.fop == _INITIAL:
         raise ViolationError("the timer runs in Initial")
@@ -438,60 +437,75 @@ def _perform(machine: _Machine, method: str, arguments: tuple[object, ...]) -> N
         getattr(machine, method)(*arguments)
 
 
+class _Search:
+    """The states found so far, how each was reached first, and the steps that need no user."""
+
+    def __init__(self, settings: SpaceSettings) -> None:
+        self.settings, self.machine, self.found = settings, _Machine(settings), Exploration(settings)
+        self.numbers: dict[Node, int] = {self.machine.node(): 0}
+        self.parents, self.labels = array("q", [-1]), [""]
+        self.origins, self.targets = array("I"), array("I")
+
+    def expand(self, node: Node) -> Iterator[Node]:
+        """The states that are reached from this one for the first time.  Raises ViolationError."""
+        at, machine, found = self.numbers[node], self.machine, self.found
+        found.lockouts += FARM_STATES[node.farm] is Farm1State.LOCKOUT
+        found.stalled += _is_stalled(node)
+        for label, by_user, method, arguments in steps(node, self.settings):
+            machine.load(node)
+            found.transitions += 1
+            try:
+                _perform(machine, method, arguments)
+                reached = machine.node()
+                if reached not in self.numbers:
+                    check(reached, self.settings)
+            except ViolationError:
+                found.trace = (*self.trace(at), label)
+                raise
+            if method in _OF_FOP_1:
+                found.fop_cells.add((machine.fop._event.name, FOP_STATES[node.fop].value))
+            number = self.numbers.setdefault(reached, len(self.numbers))
+            if not by_user:
+                self.origins.append(at)
+                self.targets.append(number)
+            if number == len(self.parents):
+                self.parents.append(at)
+                self.labels.append(label)
+                yield reached
+
+    def trace(self, at: int) -> tuple[str, ...]:
+        """What happened on the way to a state."""
+        path = []
+        while at > 0:
+            path.append(self.labels[at])
+            at = self.parents[at]
+        return tuple(reversed(path))
+
+    def finish(self) -> None:
+        """What can be said once all states are known."""
+        self.found.is_complete = True
+        dead = _dead(list(self.numbers), self.origins, self.targets)
+        self.found.dead = len(dead)
+        self.found.first_dead = self.trace(dead[0]) if dead else ()
+
+
 def explore(settings: SpaceSettings) -> Exploration:
     """All states, breadth first from two ends that were just switched on; stops at the first violation."""
     began = time.perf_counter()
-    found, machine = Exploration(settings), _Machine(settings)
-    first = machine.node()
-    numbers: dict[Node, int] = {first: 0}
-    parents, labels, origins, targets = array("q", [-1]), [""], array("I"), array("I")
-    depth, layer = 0, [first]
-    while layer and len(numbers) <= settings.maximum_states:
-        following: list[Node] = []
-        for node in layer:
-            at = numbers[node]
-            _look_at(node, settings, found)
-            for label, by_user, method, arguments in steps(node, settings):
-                machine.load(node)
-                found.transitions += 1
-                try:
-                    _perform(machine, method, arguments)
-                    reached = machine.node()
-                    if reached not in numbers:
-                        check(reached, settings)
-                except ViolationError as violation:
-                    found.violation = str(violation)
-                    found.trace = (*_trace(at, parents, labels), label)
-                    layer = []
-                    break
-                number = numbers.get(reached)
-                if number is None:
-                    number = numbers[reached] = len(numbers)
-                    parents.append(at)
-                    labels.append(label)
-                    following.append(reached)
-                if not by_user:
-                    origins.append(at)
-                    targets.append(number)
-            if found.violation:
+    search = _Search(settings)
+    found, layer = search.found, list(search.numbers)
+    try:
+        while len(search.numbers) <= settings.maximum_states:
+            layer = [reached for node in layer for reached in search.expand(node)]
+            if not layer:
+                search.finish()
                 break
-        layer = [] if found.violation else following
-        depth += bool(layer)
-    found.alerts.update(machine.alerts)
-    found.fop_cells = machine.cells
-    found.states, found.depth = len(numbers), depth
-    found.is_complete = not layer and not found.violation
-    if found.is_complete:
-        dead = _dead(list(numbers), origins, targets)
-        found.dead = len(dead)
-        found.first_dead = _trace(dead[0], parents, labels) if dead else ()
+            found.depth += 1
+    except ViolationError as violation:
+        found.violation = str(violation)
+    found.states, found.alerts = len(search.numbers), Counter(search.machine.alerts)
     found.seconds = time.perf_counter() - began
     return found
-
-
-def _look_at(node: Node, settings: SpaceSettings, found: Exploration) -> None:
-    found.lockouts += FARM_STATES[node.farm] is FarmState.LOCKOUT
-    found.stalled += _is_stalled(node)
 
 
 def _is_stalled(node: Node) -> bool:
@@ -524,14 +538,6 @@ def _dead(nodes: list[Node], origins: array[int], targets: array[int]) -> list[i
     return [index for index, value in enumerate(alive) if not value]
 
 
-def _trace(at: int, parents: array[int], labels: list[str]) -> tuple[str, ...]:
-    path = []
-    while at > 0:
-        path.append(labels[at])
-        at = parents[at]
-    return tuple(reversed(path))
-
-
 def main() -> int:
     """The command line: one exploration and what it found."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -551,7 +557,8 @@ def main() -> int:
     found = explore(SpaceSettings(**values))
     print(f"{found.states} states, {found.transitions} transitions, depth {found.depth}, {found.seconds:.1f} s")
     print("complete" if found.is_complete else f"not complete: {found.violation or 'too many states'}")
-    print(f"stalled {found.stalled}, dead {found.dead}, FARM-1 locked out {found.lockouts}")
+    print(f"stalled {found.stalled}, dead {found.dead}, FARM-1 locked out {found.lockouts}, ", end="")
+    print(f"cells of FOP-1 entered {len(found.fop_cells)}")
     for title, trace in (("violation", found.trace), ("first dead state", found.first_dead)):
         if trace:
             print(f"{title}:", *trace, sep="\n  ")

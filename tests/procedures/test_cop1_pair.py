@@ -115,7 +115,7 @@ def test_a_thousand_million_seconds_of_commanding_across_the_solar_system(seed: 
     quality = LinkQuality(delay_ns=4 * hour, jitter_ns=hour, **({"loss": 0.05, "corruption": 0.02} if lossy else {}))
     run = PairSettings(
         fop1=Fop1Parameters(
-            virtual_channel_id=0, sliding_window_width=10, t1_initial_ns=20 * hour, transmission_limit=8
+            virtual_channel_id=0, sliding_window_width=3, t1_initial_ns=20 * hour, transmission_limit=8
         ),
         farm1=Farm1Parameters(virtual_channel_id=0, sliding_window_width=20),
         uplink=quality,

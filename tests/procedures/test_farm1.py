@@ -18,9 +18,9 @@ from ccsds.procedures.farm1 import (
     Event,
     Farm1,
     Farm1Parameters,
+    Farm1State,
     FduArrived,
     FrameDiscarded,
-    State,
 )
 from ccsds.testing import load_vectors
 
@@ -45,11 +45,11 @@ TOKENS = {
 WIDTH = 10
 
 
-def make(state: State = State.OPEN, vr: int = 0, width: int = WIDTH) -> Farm1:
+def make(state: Farm1State = Farm1State.OPEN, vr: int = 0, width: int = WIDTH) -> Farm1:
     farm = Farm1(Farm1Parameters(virtual_channel_id=0, sliding_window_width=width), receiver_sequence_number=vr)
     farm.state = state
-    farm.lockout_flag = int(state is State.LOCKOUT)
-    farm.wait_flag = int(state is State.WAIT)
+    farm.lockout_flag = int(state is Farm1State.LOCKOUT)
+    farm.wait_flag = int(state is Farm1State.WAIT)
     return farm
 
 
@@ -121,12 +121,12 @@ def follow(case: dict[str, Any], before: dict[str, int]) -> dict[str, int]:
 
 
 def test_the_table_has_every_cell_and_no_other() -> None:
-    assert set(TABLE) == set(itertools.product(Event, State))
+    assert set(TABLE) == set(itertools.product(Event, Farm1State))
     assert len(TABLE) == len(CELLS) == 33
 
 
 @pytest.mark.parametrize("cell", TABLE, ids=lambda cell: f"{cell[0].name}-{cell[1].value}")
-def test_each_cell_is_the_published_one(cell: tuple[Event, State]) -> None:
+def test_each_cell_is_the_published_one(cell: tuple[Event, Farm1State]) -> None:
     published, ours = CELLS[cell[0].name, cell[1].value], TABLE[cell]
     assert [action.value for action in ours.actions] == [TOKENS[token] for token in published["actions"]]
     assert ours.next_state.value == (published["next"] if published["next"] != "-" else cell[1].value)
@@ -137,12 +137,12 @@ def test_each_cell_is_the_published_one(cell: tuple[Event, State]) -> None:
 @pytest.mark.parametrize("cell", TABLE, ids=lambda cell: f"{cell[0].name}-{cell[1].value}")
 @pytest.mark.parametrize("flags", [(0, 0), (0, 1), (1, 0), (1, 1)])
 @pytest.mark.parametrize("vr", [0, 128, 255])
-def test_each_cell_does_what_it_says(cell: tuple[Event, State], flags: tuple[int, int], vr: int) -> None:
+def test_each_cell_does_what_it_says(cell: tuple[Event, Farm1State], flags: tuple[int, int], vr: int) -> None:
     event, state = cell
     published = CELLS[event.name, state.value]
     farm = make(state, vr)
     farm.retransmit_flag, farm.farm_b_counter = flags[0], 255
-    if state is State.LOCKOUT:
+    if state is Farm1State.LOCKOUT:
         farm.wait_flag = flags[1]
     before = variables(farm)
     if published["actions"] == ["n/a"]:
@@ -160,7 +160,7 @@ def test_each_cell_does_what_it_says(cell: tuple[Event, State], flags: tuple[int
         assert [type(one) for one in said] == [FrameDiscarded]
         assert said[0].event is event
     elif event in (Event.E7, Event.E8):
-        executed = not (event is Event.E8 and state is State.LOCKOUT)
+        executed = not (event is Event.E8 and state is Farm1State.LOCKOUT)
         assert [(type(one), one.executed) for one in said] == [(ControlCommandExecuted, executed)]
     elif event is Event.E11:
         assert said == [ClcwReport(farm.clcw())]
@@ -170,7 +170,7 @@ def test_each_cell_does_what_it_says(cell: tuple[Event, State], flags: tuple[int
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run["id"])
 def test_published_runs(run: dict[str, Any]) -> None:
-    farm = make(State(run["init"]["state"]), run["init"]["vr"], run["W"])
+    farm = make(Farm1State(run["init"]["state"]), run["init"]["vr"], run["W"])
     for step in run["steps"]:
         command = {"UNLOCK": Unlock(), "SETVR": SetVr(step["n"])}.get(step["op"])
         farm.handle_frame(bc(command.encode()) if command else ad(step["n"]) if step["op"] == "AD" else BD)
@@ -280,9 +280,9 @@ def test_wait_survives_lockout_until_the_buffer_is_released() -> None:
     farm = make()
     farm.handle_frame(ad(0), buffer_free=False)
     farm.handle_frame(ad(100))
-    assert (farm.state, farm.clcw().lockout_flag, farm.clcw().wait_flag) == (State.LOCKOUT, 1, 1)
+    assert (farm.state, farm.clcw().lockout_flag, farm.clcw().wait_flag) == (Farm1State.LOCKOUT, 1, 1)
     farm.handle_buffer_release()
-    assert (farm.state, farm.clcw().lockout_flag, farm.clcw().wait_flag) == (State.LOCKOUT, 1, 0)
+    assert (farm.state, farm.clcw().lockout_flag, farm.clcw().wait_flag) == (Farm1State.LOCKOUT, 1, 0)
 
 
 def test_what_only_the_receiver_knows_goes_into_the_word() -> None:

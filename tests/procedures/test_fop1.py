@@ -15,7 +15,7 @@ from ccsds.frames.operational_control_field import Clcw, Type2Report
 from ccsds.procedures import fop1_primitives as p
 from ccsds.procedures.cop1 import FrameType, SetVr, Unlock
 from ccsds.procedures.fop1 import Fop1, Fop1Parameters
-from ccsds.procedures.fop1_primitives import Event, Notification, ServiceType, State, TimeoutType
+from ccsds.procedures.fop1_primitives import Event, Fop1State, Notification, ServiceType, TimeoutType
 from ccsds.procedures.fop1_table import TABLE, Action
 from ccsds.testing import load_vectors
 from ccsds.testing.reference_fop1 import CANNOT_OCCUR, CELLS, CHOICES, ReferenceFop1, published
@@ -158,13 +158,13 @@ class Both:
 
 
 def test_the_table_has_every_cell_and_no_other() -> None:
-    assert set(TABLE) == set(itertools.product(Event, State))
+    assert set(TABLE) == set(itertools.product(Event, Fop1State))
     assert len(TABLE) == len(CELLS) == 300
     assert {key for key, case in CELLS.items() if case["actions"] == ["n/a"]} == set(CHOICES) | CANNOT_OCCUR
 
 
 @pytest.mark.parametrize("cell", TABLE, ids=lambda cell: f"{cell[0].name}-{cell[1].value}")
-def test_each_cell_is_the_published_one(cell: tuple[Event, State]) -> None:
+def test_each_cell_is_the_published_one(cell: tuple[Event, Fop1State]) -> None:
     key, ours = (cell[0].name, cell[1].value), TABLE[cell]
     if key in CANNOT_OCCUR:
         assert (ours.actions, ours.next_state) == ((Action.CANNOT_OCCUR,), cell[1])
@@ -197,7 +197,7 @@ def prepared(event: str, state: str, *, waiting: bool, ad_ready: bool, at: int) 
         fop.transmitter_sequence_number = twin.vs = (at + 2) % 256  # as after an alert with two frames outstanding
     if event == "E1" and state in ("S1", "S2", "S3"):
         both.clcw(twin.vs)
-    fop.state, twin.state = State(state), state
+    fop.state, twin.state = Fop1State(state), state
     if state == "S4":
         fop._initiating, twin.pending = fop._new_request(directive=p.InitiateAdWithClcwCheck()), twin.fresh()
         fop._timer = twin.timer = both.now + T1
@@ -272,7 +272,7 @@ def test_set_vs_is_rejected_while_suspended(suspend_state: int) -> None:
 @pytest.mark.parametrize("cell", sorted(CANNOT_OCCUR), ids="-".join)
 def test_what_cannot_occur_is_a_defect_of_ours(cell: tuple[str, str]) -> None:
     fop = Fop1(parameters())
-    fop.state = State(cell[1])
+    fop.state = Fop1State(cell[1])
     with pytest.raises(AssertionError, match=f"{cell[0]} in "):
         fop._step(Event[cell[0]], 0)
 
@@ -306,11 +306,11 @@ def test_published_runs(run: dict[str, Any]) -> None:
                 assert fop.transmission_count == int(step[-1])
             case ["ALERT", "S6", *more]:
                 assert words[-1][:2] == ("alert", "T1")
-                assert fop.state is State.INITIAL
+                assert fop.state is Fop1State.INITIAL
                 assert not more or fop.transmission_count == 1
             case ["SUSP", "S6", "SS=1"]:
                 assert words == [("suspend", 1)]
-                assert (fop.state, fop.suspend_state) == (State.INITIAL, 1)
+                assert (fop.state, fop.suspend_state) == (Fop1State.INITIAL, 1)
             case other:
                 raise AssertionError(other)
 
@@ -323,9 +323,9 @@ def test_suspend_keeps_the_queues_and_resume_goes_on() -> None:
         both.transfer(octets, ServiceType.AD)
         both.respond(FrameType.AD, True)
     assert both.timeout() == "E18"
-    assert (both.fop.state, both.fop.outstanding_frames, both.fop.is_stalled) == (State.INITIAL, 2, True)
+    assert (both.fop.state, both.fop.outstanding_frames, both.fop.is_stalled) == (Fop1State.INITIAL, 2, True)
     assert both.direct("E30") == "E31"
-    assert (both.fop.state, both.fop.outstanding_frames, both.fop.is_stalled) == (State.ACTIVE, 2, False)
+    assert (both.fop.state, both.fop.outstanding_frames, both.fop.is_stalled) == (Fop1State.ACTIVE, 2, False)
     assert both.clcw(2) == "E2"
 
 
@@ -340,7 +340,7 @@ def test_a_suspended_initiation_goes_on_or_is_answered_when_replaced() -> None:
     both.direct("E24")
     both.timeout()
     both.direct("E23")  # the twin says that the suspended one is confirmed negatively
-    assert both.fop.state is State.ACTIVE
+    assert both.fop.state is Fop1State.ACTIVE
 
 
 # -- what is not for us, and what is wrong -----------------------------------------------------------------------------
@@ -348,7 +348,7 @@ def test_a_suspended_initiation_goes_on_or_is_answered_when_replaced() -> None:
 
 @pytest.mark.parametrize("octets", ["00000000", "01040000", "03000000", "80000000", "a1000000", "23000000"])
 def test_words_of_others_are_ignored_in_every_state(octets: str) -> None:
-    for state in State:
+    for state in Fop1State:
         fop = Fop1(parameters())
         fop.state = state
         fop.handle_operational_control_field(bytes.fromhex(octets), now_ns=0)
@@ -364,7 +364,7 @@ def test_status_and_spare_bits_are_not_looked_at() -> None:
     fop = Fop1(parameters())
     fop.direct(p.InitiateAdWithClcwCheck(), now_ns=0)
     fop.handle_operational_control_field(bytes.fromhex("1d03c700"), now_ns=0)
-    assert fop.state is State.ACTIVE
+    assert fop.state is Fop1State.ACTIVE
 
 
 @pytest.mark.parametrize("octets", [b"", b"\1\0\0", b"\1\0\0\0\0"])
@@ -540,11 +540,11 @@ class AnyOrder(RuleBasedStateMachine):
     def the_window_holds(self) -> None:
         fop = self.both.fop
         numbers = [sent.request.frame.frame_sequence_number for sent in fop._sent_queue]
-        if fop.state in (State.ACTIVE, State.RETRANSMIT_WITHOUT_WAIT, State.RETRANSMIT_WITH_WAIT):
+        if fop.state in (Fop1State.ACTIVE, Fop1State.RETRANSMIT_WITHOUT_WAIT, Fop1State.RETRANSMIT_WITH_WAIT):
             count = len(numbers)
             assert numbers == [(fop.transmitter_sequence_number - count + step) % 256 for step in range(count)]
-        assert fop.poll_timeout() is None or fop.state is not State.INITIAL
-        assert (fop.suspend_state == 0) or fop.state is State.INITIAL
+        assert fop.poll_timeout() is None or fop.state is not Fop1State.INITIAL
+        assert (fop.suspend_state == 0) or fop.state is Fop1State.INITIAL
 
 
 AnyOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
