@@ -10,6 +10,7 @@ from ccsds.errors import EncodeError
 
 __all__ = ["Unit", "maker", "require_octets", "write_into"]
 
+SHOWN_OCTETS = 24
 _make_struct: Any = msgspec.StructMeta.__call__
 
 
@@ -46,8 +47,19 @@ class Unit(msgspec.Struct, frozen=True, metaclass=UnitMeta):
         """A copy with other values in some fields, checked as a new one is."""
         return type(self)(**{name: getattr(self, name) for name in self.__struct_fields__} | changes)
 
+    def __repr__(self) -> str:
+        shown = (f"{name}={_shown(getattr(self, name))}" for name in self.__struct_fields__)
+        return f"{type(self).__name__}({', '.join(shown)})"
+
     def __reduce__(self) -> tuple[object, ...]:
         return _restore, (type(self), tuple(getattr(self, name) for name in self.__struct_fields__))
+
+
+def _shown(value: object) -> str:
+    """The repr of a field; of many octets, how many there are and the first ones."""
+    if isinstance(value, bytes) and len(value) > SHOWN_OCTETS:
+        return f"<{len(value)} octets {value[:8].hex(' ')} ...>"
+    return repr(value)
 
 
 def maker(cls: type) -> Any:

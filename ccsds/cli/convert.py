@@ -76,8 +76,11 @@ def command(
     with open_source(source, container=container, selection=Selection(**selection)) as opened:
         records, remarks = _records_for(opened, held, form, channel, mission, content)
         with _closed_pipe_told(), ExitStack() as stack:
-            write = _writer(target, form, stack, udp_port, bare)
-            octets = sum(write(batch) for batch in _batched(records))
+            octets = 0
+            write = None  # the target is not touched before there is something to write
+            for batch in _batched(records):
+                write = write or _writer(target, form, stack, udp_port, bare)
+                octets += write(batch)
     for remark in [*opened.remarks, *remarks()]:
         click.echo(f"ccsds convert: {remark}", err=True)
     if not octets:

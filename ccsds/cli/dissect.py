@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import click
 from click.shell_completion import CompletionItem
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["UnitName", "command", "octets_of", "octets_of_text"]
 
+MAXIMUM_INPUT_OCTETS = 64 << 20
 _HEX_NOISE = re.compile(rb"0x|[\s:,_-]", re.IGNORECASE)
 _HEX = re.compile(rb"(?:[0-9a-f]{2})*", re.IGNORECASE)
 _COLUMNS = {"bit": "dim", "bits": "dim", "field": "bold", "value": "cyan", "binary": "", "meaning": "", "clause": "dim"}
@@ -64,10 +65,11 @@ def octets_of(words: tuple[str, ...], form: str) -> bytes:
     Args: form: "hex" or "binary" says what a file holds; "auto" takes it for hex text if it can be.
     """
     if words in ((), ("-",)):
-        return _content(sys.stdin.buffer.read(), form, "standard input")
+        return _content(_read(sys.stdin.buffer, "standard input"), form, "standard input")
     if len(words) == 1 and os.path.exists(words[0]):
         try:
-            return _content(Path(words[0]).read_bytes(), form, words[0])
+            with Path(words[0]).open("rb") as file:
+                return _content(_read(file, words[0]), form, words[0])
         except OSError as error:
             raise InputProblem(f"{words[0]}: {(error.strerror or str(error)).lower()}") from None
     octets = octets_of_text(" ".join(words).encode())
@@ -76,6 +78,15 @@ def octets_of(words: tuple[str, ...], form: str) -> bytes:
         shown = shown if len(shown) <= 60 else shown[:57] + "..."
         raise InputProblem(f"{shown!r} is neither a file nor hex octets, two digits each")
     return octets
+
+
+def _read(stream: BinaryIO, name: str) -> bytes:
+    """All of a small file; a large one is refused, because units are small and it may have no end."""
+    content = stream.read(MAXIMUM_INPUT_OCTETS + 1)
+    if len(content) > MAXIMUM_INPUT_OCTETS:
+        size = MAXIMUM_INPUT_OCTETS >> 20
+        raise InputProblem(f"{name} has more than {size} MiB: cut out what is to be looked at (tail -c +N | head -c M)")
+    return content
 
 
 def _content(content: bytes, form: str, name: str) -> bytes:

@@ -11,6 +11,7 @@ import click
 
 from ccsds.cli import style
 from ccsds.cli.mission_name import MissionName
+from ccsds.cli.source_options import load_profile
 
 if TYPE_CHECKING:
     from ccsds.link.managed_parameters import Mission, PhysicalChannel, VirtualChannel
@@ -42,7 +43,7 @@ def command(mission: str | None, as_toml: bool, as_json: bool) -> None:
         else:
             _print_list(missions)
         return
-    profile = load_mission(mission)
+    profile = load_profile(mission)
     if as_toml:
         sys.stdout.write(_text(mission))
     elif as_json:

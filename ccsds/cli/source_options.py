@@ -15,7 +15,7 @@ from ccsds.cli.style import Decorated
 if TYPE_CHECKING:
     from ccsds.link.managed_parameters import Mission
 
-__all__ = ["find_profile", "input_options", "mission_options"]
+__all__ = ["find_profile", "input_options", "load_profile", "mission_options"]
 
 CONTENTS = ("auto", "cadus", "frames", "packets")
 
@@ -58,19 +58,29 @@ def mission_options(function: Decorated) -> Decorated:
     return function
 
 
+def load_profile(mission: str) -> Mission:
+    """`load_mission`, where a profile that cannot be read is wrong use.  Raises UsageProblem, ConfigurationError."""
+    from ccsds.link.missions import load_mission
+
+    try:
+        return load_mission(mission)
+    except OSError as error:
+        raise UsageProblem(f"{mission}: {(error.strerror or str(error)).lower()}") from None
+
+
 def find_profile(mission: str | None, content: str) -> Mission:
     """The mission, its physical channel as the content that was told.  Raises UsageProblem, ConfigurationError."""
     import msgspec
 
     from ccsds.link.managed_parameters import Mission
-    from ccsds.link.missions import load_mission, mission_names
+    from ccsds.link.missions import mission_names
 
     if mission is None and content == "packets":
         return Mission(name="packets")
     if mission is None:
         known = ", ".join(mission_names())
         raise UsageProblem(f"--mission is needed: a TOML file, or one of {known}; or --content packets")
-    profile = load_mission(mission)
+    profile = load_profile(mission)
     channel = profile.physical_channel
     if content == "auto":
         return profile

@@ -74,6 +74,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
             "master_channels": [dict(row) for row in self.master_channels],
             "synchronization": dict(self.synchronization) if self.synchronization is not None else None,
             "totals": dict(self.totals),
+            "aliasing": self.aliasing,
             "warnings": list(self.warnings),
         }
 

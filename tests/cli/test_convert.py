@@ -163,3 +163,10 @@ def test_nothing_to_convert_is_told(place: Path) -> None:
     (place / "noise.cadu").write_bytes(bytes(range(256)) * 40)
     stderr = run("noise.cadu", "noise.frames", "--mission", "mine.toml", code=3).stderr
     assert "nothing to convert in 10,240 octets: is it the right profile?" in stderr
+
+
+def test_a_target_is_not_touched_when_there_is_nothing_to_write(place: Path) -> None:
+    (place / "precious.frames").write_bytes(b"keep me")
+    (place / "text.txt").write_bytes(b"no frame of anybody's\n" * 200)
+    run("text.txt", "precious.frames", "--mission", "mine.toml", code=3)
+    assert (place / "precious.frames").read_bytes() == b"keep me"

@@ -153,7 +153,7 @@ def test_one_sentence_and_the_fitting_code(here: Path, arguments: tuple[str, ...
     ("mission", "code", "words"),
     [
         ("snp", 2, "did you mean snpp?"),
-        ("none.toml", 3, "none.toml: no such file"),
+        ("none.toml", 2, "none.toml: no such file"),
         ("./demo.pcapng", 2, "not TOML"),
     ],
 )

@@ -60,4 +60,4 @@ def test_a_profile_that_does_not_hold_names_its_key(tmp_path: Path) -> None:
     assert "not TOML" in run(str(bad), code=2).stderr
     bad.write_text("a = " + "[" * 100_000)  # deeper than any parser goes
     assert "not TOML" in run(str(bad), code=2).stderr
-    assert "no such file" in run(str(tmp_path / "none.toml"), code=3).stderr
+    assert "no such file" in run(str(tmp_path / "none.toml"), code=2).stderr

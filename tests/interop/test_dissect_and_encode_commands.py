@@ -203,3 +203,9 @@ def test_the_shell_completes_units_and_fields() -> None:
     assert [item.value for item in fields] == ["lockout_flag="]
     named = ShellComplete(dissect, {}, "ccsds", "_X").get_completions(["--unit"], "tm")
     assert [item.value for item in named] == ["tm-transfer-frame"]
+
+
+def test_an_input_without_an_end_is_refused_in_one_sentence() -> None:
+    result = CliRunner().invoke(dissect, ["/dev/zero"])
+    assert result.exit_code == 3
+    assert "more than 64 MiB" in result.stderr
