@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from netmap_io.burst import Burst
     from netmap_io.drivers.pcap import PcapReader
     from netmap_io.payload import PayloadExtractor
+    from netmap_io.port import Port
 
-__all__ = ["CONTAINERS", "PROTOCOLS", "Piece", "Selection", "Source", "open_source"]
+__all__ = ["CAPTURE_FRAMES", "CONTAINERS", "PROTOCOLS", "PayloadSource", "Piece", "Selection", "Source", "open_source"]
 
 CONTAINERS: Final = ("auto", "capture", "raw", "hex")
 PROTOCOLS: Final = ("auto", "udp", "tcp", "ethernet", "raw")
@@ -143,14 +144,44 @@ class HexSource(Source):
             raise InputProblem(f"{self.name}, line {number}: not octets in hexadecimal") from None
 
 
-class CaptureSource(Source):
+class PayloadSource(Source):
+    """Payloads of the frames of a port."""
+
+    def __init__(self, name: str, port: Port, extractor: PayloadExtractor, octets_total: int | None) -> None:
+        super().__init__(name, octets_total)
+        self._frames_of = port
+        self._extractor = extractor
+        self._streams: set[int] = set()
+        self._stack.enter_context(port)
+
+    def _piece(self, payloads: Burst, *, is_stream: bool = False) -> Piece:
+        is_tcp = self._extractor.protocol == "tcp"
+        streams = {int(number) for number in payloads.interfaces} if is_tcp else set()
+        self._streams |= streams
+        if len(self._streams) > 1:
+            flows = self._extractor.flows
+            names = " and ".join(sorted(flows[number] for number in self._streams if number in flows))
+            raise UsageProblem(f"{self.name}: several TCP streams carry data ({names}); choose one with --port")
+        octets, offsets, times_ns = payloads.buffer, payloads.offsets, payloads.timestamps_ns
+        return Piece(octets=octets, is_stream=is_tcp or is_stream, offsets=offsets, times_ns=times_ns)
+
+    def _passed_over(self) -> list[str]:
+        """What of the frames did not become payloads."""
+        passed_over = {name: count for name, count in self._extractor.counters.items() if count}
+        for name in ("frames", "payloads", "payload_octets", "checksum_not_looked_at", "datagrams_reassembled"):
+            passed_over.pop(name, None)
+        if not passed_over:
+            return []
+        counted = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in passed_over.items())
+        return [f"of {self._frames_of.counters.received_frames:,} frames: {counted}"]
+
+
+class CaptureSource(PayloadSource):
     """Payloads of a pcap or pcapng capture."""
 
     def __init__(self, name: str, port: PcapReader, extractor: PayloadExtractor, octets_total: int | None) -> None:
-        super().__init__(name, octets_total)
-        self._port, self._extractor = port, extractor
-        self._streams: set[int] = set()
-        self._stack.enter_context(port)
+        super().__init__(name, port, extractor, octets_total)
+        self._port = port
 
     def __iter__(self) -> Iterator[Piece]:
         from netmap_io.errors import CaptureDamagedError
@@ -162,32 +193,10 @@ class CaptureSource(Source):
         except CaptureDamagedError as error:
             self.remarks.append(f"{error}; what follows cannot be read")
         yield self._piece(self._extractor.finish())
-        self.remarks += self._capture_remarks()
+        self.remarks += self._passed_over()
 
-    def _piece(self, payloads: Burst) -> Piece:
-        is_stream = self._extractor.protocol == "tcp"
-        streams = {int(number) for number in payloads.interfaces} if is_stream else set()
-        self._streams |= streams
-        if len(self._streams) > 1:
-            flows = self._extractor.flows
-            names = " and ".join(sorted(flows[number] for number in self._streams if number in flows))
-            raise UsageProblem(f"{self.name}: several TCP streams carry data ({names}); choose one with --port")
-        octets, offsets, times_ns = payloads.buffer, payloads.offsets, payloads.timestamps_ns
-        return Piece(octets=octets, is_stream=is_stream, offsets=offsets, times_ns=times_ns)
-
-    def _capture_remarks(self) -> list[str]:
-        """What of the capture did not become payloads, a sentence each."""
-        frames = self._port.counters.received_frames
-        remarks = []
-        passed_over = {name: count for name, count in self._extractor.counters.items() if count}
-        for name in ("frames", "payloads", "payload_octets", "checksum_not_looked_at", "datagrams_reassembled"):
-            passed_over.pop(name, None)
-        if passed_over:
-            counted = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in passed_over.items())
-            remarks.append(f"of {frames:,} captured frames: {counted}")
         if self._port.truncated:
-            remarks.append(f"the capture is cut off: {self._port.truncated_octets:,} octets of a last record")
-        return remarks
+            self.remarks.append(f"the capture is cut off: {self._port.truncated_octets:,} octets of a last record")
 
 
 def open_source(name: str, *, container: str = "auto", selection: Selection | None = None) -> Source:

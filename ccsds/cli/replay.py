@@ -13,7 +13,7 @@ import click
 
 from ccsds.cli import style
 from ccsds.cli.inputs import Piece, Selection, Source, open_source
-from ccsds.cli.problems import INTERRUPTED, InputProblem, StrictLoss
+from ccsds.cli.problems import INTERRUPTED, InputProblem, StrictLoss, UsageProblem
 from ccsds.cli.source_options import find_profile, input_options, mission_options
 
 if TYPE_CHECKING:
@@ -31,15 +31,21 @@ PROGRESS_SECONDS = 0.1
     examples=[
         ("ccsds replay pass.cadu --mission snpp", "packets and losses of a pass"),
         ("ccsds replay pass.pcapng --mission hera --port 5000 --packets out", "packets out of UDP, a file per channel"),
+        ("ccsds replay udp:127.0.0.1:5000 --mission mine.toml --seconds 60", "what a port receives in a minute"),
         ("curl -s host/pass.cadu | ccsds replay - --mission mine.toml --json", "the account for a machine"),
     ],
     exit_codes=(0, 1, 2, 3, 4, 130),
 )
-@style.argument("recording", group="Input", help="capture, CADU, frame, packet or hex file; - for standard input")
+@style.argument(
+    "recording",
+    group="Input",
+    help="file (capture, CADUs, frames, packets, hex), - for standard input, or port",
+)
 @input_options
 @style.option(
     "--pace", group="Input", default="flat", metavar="flat|original|N", help="of a capture: timing, or N times it"
 )
+@style.option("--seconds", group="Input", type=click.FloatRange(0), help="of a port: end after that time [Ctrl-C]")
 @mission_options
 @style.option("--json", "as_json", group="Output", is_flag=True, help="the account as JSON, and only that")
 @style.option("--packets", group="Output", metavar="DIR", help="packets, a file per virtual channel")
@@ -59,6 +65,7 @@ def command(
     services: str | None,
     idle: bool,
     strict: bool,
+    seconds: float | None,
     progress: bool | None,
     **selection: Any,
 ) -> int:
@@ -71,7 +78,7 @@ def command(
 
     profile = find_profile(mission, content)
     with (
-        open_source(recording, container=container, selection=Selection(**selection)) as source,
+        _open(recording, container, Selection(**selection), seconds) as source,
         Outputs(packets=packets, parquet=parquet, services=services, source=recording) as outputs,
     ):
         replay = Replay(profile, source, idle)
@@ -96,6 +103,17 @@ def command(
     return 0
 
 
+def _open(recording: str, container: str, selection: Selection, seconds: float | None) -> Source:
+    """A file, standard input, or a port by its address."""
+    from ccsds.cli.port_source import is_address, open_port_source
+
+    if is_address(recording):
+        return open_port_source(recording, selection, seconds)
+    if seconds is not None:
+        raise UsageProblem("--seconds is for ports; a recording ends by itself")
+    return open_source(recording, container=container, selection=selection)
+
+
 def nothing_found(replay: Replay, source: Source) -> str:
     """A sentence where a whole recording held not one frame (of a packet file: packet) of the mission; else empty."""
     account = replay.account()
@@ -113,7 +131,7 @@ def nothing_found(replay: Replay, source: Source) -> str:
 
 def _damage(account: Account) -> str:
     lost = sum(row["lost_frames"] for row in account.virtual_channels)
-    return f"{account.losses()} frame{'' if lost == 1 else 's'} lost" if lost else "the account says what"
+    return account.losses() if lost else "the account says what"
 
 
 def _idle(account: Account) -> int:
@@ -169,6 +187,5 @@ def _progress(source: Source, wanted: bool | None, replay: Replay) -> AbstractCo
     if wanted is False or (wanted is None and not sys.stderr.isatty()):
         return nullcontext(lambda: None)
     from ccsds.cli.progress import progress_bar
-    from ccsds.cli.report import lost_in_words
 
-    return progress_bar(source, lambda: lost_in_words(replay.account()))
+    return progress_bar(source, lambda: replay.account().losses())

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["closing_line", "lost_in_words", "make_table", "print_account", "print_table"]
+__all__ = ["closing_line", "make_table", "print_account", "print_table"]
 
 LOSS = "bold red"
 _PROCESS_ROWS = 60
@@ -45,17 +45,11 @@ def closing_line(account: Account, *, elapsed_s: float, octets: int, whole: bool
     """Frames, packets, losses, seconds, rate."""
     totals = account.totals
     frames = f"{counted(totals['frames'], 'frame{s}')}, " if totals["records"] else ""
-    lost = lost_in_words(account) if totals["records"] else ""
+    lost = account.losses() if totals["records"] else ""
     parts = [f"{frames}{counted(totals['packets'], 'packet{s}')}", *([lost] if lost else [])]
     rate = octets / elapsed_s / 1e6 if elapsed_s > 0 else 0.0
     parts.append(f"{octets:,} octets in {elapsed_s:.2f} s ({rate:,.1f} MB/s)")
     return ("" if whole else "interrupted after ") + "; ".join(parts)
-
-
-def lost_in_words(account: Account) -> str:
-    """Losses, short enough for a line that says other things too."""
-    lost = any(row["lost_frames"] for row in account.virtual_channels)
-    return f"{account.losses()} lost" if lost else account.losses()
 
 
 def _channels(account: Account) -> Table:

@@ -110,9 +110,11 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         return remarks
 
     def losses(self) -> str:
-        """Lost frames in words: none, a number, or at least a number."""
+        """Lost frames in words: that none was lost, how many, or at least how many."""
         lost = sum(row["lost_frames"] for row in self.virtual_channels)
-        return _lost(lost, self.aliasing) if lost else "no frame lost by the counters"
+        if not lost:
+            return "no frame lost by the counters"
+        return f"{_lost(lost, self.aliasing)} frame{'' if lost == 1 else 's'} lost"
 
     def __str__(self) -> str:
         heads = ("channel", "frames", "repeated", "gaps", "lost", "idle", "packets", "octets")
