@@ -42,7 +42,8 @@ class SharePort(Port):
 
     @property
     def exhausted(self) -> bool:
-        return self._queue.frames == 0 and self._splitter.port.exhausted
+        # In this order: what another share's thread has just received is not shared out yet while it is receiving.
+        return self._splitter.port.exhausted and not self._splitter.receiving and self._queue.frames == 0
 
     def receive(self, max_frames: int = 65536, timeout: float | None = None) -> Burst:
         self.require_open()
@@ -121,6 +122,11 @@ class Splitter:
         self._sending = threading.Lock()
         self._receiving = False
         self.ports = tuple(SharePort(self, share) for share in range(shares))
+
+    @property
+    def receiving(self) -> bool:
+        """Whether a share is about to share out what it receives for all."""
+        return self._receiving
 
     def take(self, share: SharePort, max_frames: int, timeout: float | None) -> Burst:
         """What there is for a share; waits for it."""

@@ -260,3 +260,26 @@ def test_shares_by_address_are_a_partition(tmp_path):
         assert all(found)
         assert sorted(frame for each in found for frame in each) == sorted(bytes(frame) for frame in frames)
         found.clear()
+
+
+def test_frames_received_for_another_share_are_not_missed_at_the_end():
+    """The last frames are out of the port, and not yet in their queue, when the other share asks whether all is over."""
+    near, far = memory_pair()
+    splitter = Splitter(far, 2, route_by_octets(2, 0, 4))
+    frames = [number.to_bytes(4) for number in range(64)]
+    near.send(Burst.of(frames))
+    near.close()
+    asked: list[bool] = []
+    receive = far.receive
+
+    def slow(max_frames: int = 65536, timeout: float | None = None) -> Burst:
+        burst = receive(max_frames, timeout)
+        asked.append(splitter.ports[1].exhausted)
+        return burst
+
+    far.receive = slow
+    got = [bytes(frame) for burst in splitter.ports[0].bursts() for frame in burst]
+    got += [bytes(frame) for burst in splitter.ports[1].bursts() for frame in burst]
+    assert asked and not any(asked[:1])
+    assert sorted(got) == frames
+    splitter.close()
