@@ -1,9 +1,14 @@
-"""Reading captures from a warm cache: ours against dpkt, python-pcapng and scapy, the same file in the same run."""
+"""Reading captures from a warm cache: ours against dpkt, python-pcapng and scapy, the same file in the same run.
+
+pcapng also against a walk in C (c/walk_pcapng.c), which is built here and needs cc.
+"""
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,10 +26,13 @@ MEGAOCTETS = 400
 TITLE = "Reading captures"
 INCLUDED = f"""`benchmarks/capture_reading.py`.  Files of {MEGAOCTETS} MB in the page cache, opening and reading
 included.  Each reader walks all frames and hands each over with its time (ours: bursts of columns); the peers, being
-slower, read the first 100 000 frames.  "payloads" also takes the UDP data out of the frames, which no peer does
-here."""
+slower, read the first 100 000 frames.  "C walk" is a loop of our own in C over all blocks of the same file, already
+mapped when its clock starts: lengths checked, lengths and times summed, nothing handed over; "copy" also copies each
+frame into a ring of 4 MB.  "payloads" also takes the UDP data out of the frames, which no peer does here."""
 Job = Callable[[Path], int]
 PEER_FRAMES = 100_000
+PEER_SECONDS = 1.0
+IN_C = {"C walk": (), "C walk, copy": ("copy",)}
 
 
 def ours(path: Path) -> int:
@@ -60,6 +68,24 @@ def by_scapy(path: Path) -> int:
         return _count(reader)
 
 
+def build_walk() -> Path:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise harness.PeerError("needs cc")
+    program = harness.cache() / "walk_pcapng"
+    source = Path(__file__).resolve().parent / "c" / "walk_pcapng.c"
+    harness.run([compiler, "-O2", "-Wall", "-Wextra", "-o", str(program), str(source)], 60)
+    return program
+
+
+def in_c(path: Path, total: int, options: tuple[str, ...]) -> float:
+    """Million frames per second of the walk in C."""
+    told = harness.run([str(build_walk()), str(path), str(PEER_SECONDS), *options], 60)
+    frames, processor, wall = map(float, told.split())
+    assert frames == total
+    return frames / (wall if os.environ.get(harness.WALL) else processor) / 1e6
+
+
 def write(path: Path, frame_octets: int, megaoctets: int) -> int:
     payloads = Burst.of([bytes(frame_octets - 42)] * 10_000, range(10_000))
     burst = udp_frames(payloads)
@@ -84,6 +110,14 @@ def rows(report: harness.Report, path: Path, frame_octets: int, total: int, peer
         assert count == min(total, PEER_FRAMES)
         peer = harness.measure(lambda job=job: job(path), count / 1e6, least=2).rate  # type: ignore[misc]
         report.rows.append(harness.Row(case, "million frames/s", rate, name, peer, note))
+    for name, options in IN_C.items() if peers and path.suffix == ".pcapng" else ():
+        try:
+            peer = in_c(path, total, options)
+        except harness.PeerError as error:
+            report.rows.append(harness.Row(case, "million frames/s", rate, name, None, str(error)))
+            continue
+        there = f"{peer * megaoctets * 1e6 / total / 1e3:.1f} GB/s there"
+        report.rows.append(harness.Row(case, "million frames/s", rate, name, peer, f"{note}, {there}"))
     rate = harness.measure(lambda: ours_with_payloads(path), total / 1e6).rate
     report.rows.append(harness.Row(f"{case}, payloads", "million frames/s", rate))
 
