@@ -263,7 +263,7 @@ def test_shares_by_address_are_a_partition(tmp_path):
 
 
 def test_frames_received_for_another_share_are_not_missed_at_the_end():
-    """The last frames are out of the port, and not yet in their queue, when the other share asks whether all is over."""
+    """The last frames are out of the port, not yet in their queue, when the other share asks whether all is over."""
     near, far = memory_pair()
     splitter = Splitter(far, 2, route_by_octets(2, 0, 4))
     frames = [number.to_bytes(4) for number in range(64)]
