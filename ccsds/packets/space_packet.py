@@ -58,7 +58,7 @@ _PACKET_TYPES = tuple(PacketType)
 _SEQUENCE_FLAGS = tuple(SequenceFlags)
 
 
-class SpacePacket(Unit, frozen=True):
+class SpacePacket(Unit, frozen=True, gc=False):  # no cycle can pass through its fields
     """One space packet.  `packet_data_field` holds the secondary header, where there is one, and the user data."""
 
     ALIASES: ClassVar[dict[str, str]] = {"apid": "application_process_id"}
