@@ -8,6 +8,7 @@ import stat
 import sys
 import threading
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from io import BufferedReader
@@ -64,7 +65,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     pace: str = "flat"
 
 
-class Source:
+class Source(ABC):
     """An open input: iterate over its pieces; `octets_read` and `octets_total` (None: unknown) tell how far it is."""
 
     def __init__(self, name: str, octets_total: int | None) -> None:
@@ -74,8 +75,9 @@ class Source:
         self.remarks: list[str] = []
         self._stack = ExitStack()
 
+    @abstractmethod
     def __iter__(self) -> Iterator[Piece]:
-        raise NotImplementedError
+        """The pieces, as they come."""
 
     def __enter__(self) -> Source:
         return self
