@@ -1,7 +1,8 @@
 """Managed parameters: what both ends of a link agreed on beforehand, as a frozen tree.
 
-Sources: CCSDS 131.0-B-5 section 12, 132.0-B-3 section 5, 732.0-B-5 section 5.  Values a standard leaves
-to the mission have the default that most missions use; the key is named in every error.
+Sources: CCSDS 131.0-B-5 section 12, 132.0-B-3 section 5, 732.0-B-5 section 5, 232.0-B-4 section 5, 732.1-B-3
+section 5.  Values a standard leaves to the mission have the default that most missions use; the key is named in every
+error.  One tree serves both ends of a link: what only one of them needs, the other passes over.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from msgspec import Meta
 from ccsds.errors import ConfigurationError
 
 __all__ = [
+    "Map",
     "MasterChannel",
     "Mission",
     "PhysicalChannel",
@@ -27,20 +29,58 @@ __all__ = [
     "mission_from_toml",
 ]
 
+FrameType = Literal["TM", "AOS", "TC", "USLP"]
 Service = Literal["packets", "access", "bitstream"]
+MapService = Literal["packets", "access", "octet_stream"]
+Multiplexing = Literal["priority", "weighted", "polling"]
 PacketVersion = Literal[0, 7]
 _MAXIMUM_FRAME_OCTETS = 1 << 16
+_SPACECRAFT_IDS = {"TM": 1024, "AOS": 1024, "TC": 1024, "USLP": 1 << 16}
+_VIRTUAL_CHANNELS = {"TM": (8, "132.0-B-3 §4.1.2.3"), "AOS": (64, ""), "TC": (64, ""), "USLP": (64, "")}
+_MAPS = {"TC": (64, "232.0-B-4 §4.1.3.2.3"), "USLP": (16, "732.1-B-3 §4.1.2.5")}
 
 
 class _Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A node of the tree."""
 
 
-class VirtualChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One virtual channel (132.0-B-3 tables 5-3 and 5-4, 732.0-B-5 table 5-3).
+class _Sharing(_Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How this channel shares the next one up with its siblings when sending.
+
+    priority: the lowest goes first.  weight: its share under weighted multiplexing.
+    maximum_bits_per_second: of its frames (of a MAP: of its data); left out, no limit.
+    """
+
+    priority: Annotated[int, Meta(ge=0, le=255)] = 0
+    weight: Annotated[int, Meta(ge=1, le=255)] = 1
+    maximum_bits_per_second: Annotated[int, Meta(ge=1)] | None = None
+
+
+class Map(_Sharing, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One multiplexer access point of a TC or USLP virtual channel (232.0-B-4 table 5-4, 732.1-B-3 table 5-5).
+
+    service: packets, access (MAP access: data units as they are), octet_stream (USLP).
+    """
+
+    map_id: Annotated[int, Meta(ge=0, le=63)]
+    name: str = ""
+    service: MapService = "packets"
+    valid_packet_versions: Annotated[tuple[PacketVersion, ...], Meta(min_length=1)] = (0, 7)
+    maximum_packet_octets: Annotated[int, Meta(ge=7, le=1 << 24)] = 65_542
+    deliver_incomplete_packets: bool = False
+
+
+class VirtualChannel(_Sharing, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One virtual channel (132.0-B-3 tables 5-3, 5-4; 732.0-B-5, 232.0-B-4 tables 5-3; 732.1-B-3 table 5-4).
 
     service: what it carries: packets (TM packets, AOS M_PDU), access (VCA data as they are), bitstream (AOS B_PDU).
-    secondary_header_octets: TM, where the length field of the secondary header lies.
+        Of TC without segment headers: packets or access.  Of USLP, its MAPs say.
+    segment_header: TC, frames of this channel have a segment header, and MAPs.
+    maps: those that differ from the defaults.  multiplexing, polling: as of the master channel, among the MAPs.
+    cop: the procedure of its sequence-controlled service: "COP-1" or none.
+    frame_count_octets_sequence_controlled, frame_count_octets_expedited: USLP, of the virtual channel frame count.
+    truncated_frame_octets: USLP, frames of this length with the truncated header occur on it.
+    secondary_header_octets: TM, octets of the secondary header; a receiver believes this more than its length field.
     operational_control_field: AOS, an OCF is there (TM announces it in each frame).
     valid_packet_versions: packet version numbers that may occur: 0 space packets, 7 encapsulation packets.
     maximum_packet_octets: a packet that says it is longer is not believed.
@@ -52,6 +92,14 @@ class VirtualChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fiel
     virtual_channel_id: Annotated[int, Meta(ge=0, le=63)]
     name: str = ""
     service: Service = "packets"
+    segment_header: bool = False
+    maps: tuple[Map, ...] = ()
+    multiplexing: Multiplexing = "priority"
+    polling: tuple[int, ...] = ()
+    cop: Literal["COP-1"] | None = None
+    frame_count_octets_sequence_controlled: Annotated[int, Meta(ge=0, le=7)] = 1
+    frame_count_octets_expedited: Annotated[int, Meta(ge=0, le=7)] = 1
+    truncated_frame_octets: Annotated[int, Meta(ge=6, le=_MAXIMUM_FRAME_OCTETS)] | None = None
     secondary_header_octets: Annotated[int, Meta(ge=2, le=64)] | None = None
     operational_control_field: bool | None = None
     valid_packet_versions: Annotated[tuple[PacketVersion, ...], Meta(min_length=1)] = (0, 7)
@@ -61,20 +109,29 @@ class VirtualChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fiel
     frame_count_frozen: bool = False
 
     def has_operational_control_field(self, master_channel: MasterChannel) -> bool:
-        """AOS: what the virtual channel says, or else its master channel."""
+        """What the virtual channel says, or else its master channel; a receiver needs it for AOS only."""
         own = self.operational_control_field
         return master_channel.operational_control_field if own is None else own
 
+    def find_map(self, map_id: int) -> Map:
+        """The parameters of a MAP; the defaults where it is not listed."""
+        return next((map_ for map_ in self.maps if map_.map_id == map_id), None) or Map(map_id=map_id)
 
-class MasterChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
+
+class MasterChannel(_Sharing, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One spacecraft on the link.  Virtual channels that are not listed carry packets, by the defaults.
 
-    operational_control_field: AOS, for all its virtual channels that do not say otherwise.
+    operational_control_field: AOS, for all its virtual channels that do not say otherwise; when sending, of TM and
+        USLP too.
+    multiplexing: how its virtual channels take turns when sending: by absolute priority, weighted round robin, or by
+        the polling vector.  polling: that vector, identifiers of virtual channels in the order of their turns.
     """
 
-    spacecraft_id: Annotated[int, Meta(ge=0, le=1023)]
+    spacecraft_id: Annotated[int, Meta(ge=0, le=65_535)]
     name: str = ""
     operational_control_field: bool = False
+    multiplexing: Multiplexing = "priority"
+    polling: tuple[int, ...] = ()
     virtual_channels: tuple[VirtualChannel, ...] = ()
 
 
@@ -118,33 +175,39 @@ class ReedSolomon(_Parameters, frozen=True, kw_only=True, forbid_unknown_fields=
 class PhysicalChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One physical channel, as far as it is in the recording or stream that is given.
 
-    frame_octets: of one transfer frame, whatever stands in it.
+    frame_octets: of one transfer frame, whatever stands in it; the maximum, where frames are of variable length: TC
+        frames are, USLP frames with variable_frame_length.
     synchronization: markers are there; without it, frames (or codeblocks) come back to back.
     randomizer: short (255 bits) or long (131071 bits, 131.0-B-5 and later).
     deinterleaving_depth: a frame is written in rows of that many columns (see the Blue Ghost profile).
-    frame_error_control: an FECF ends the frame.
+    frame_error_control: an FECF ends the frame.  frame_error_control_octets: 2; of USLP, 4 in the older issues.
     checked_before: frames with errors were removed before they were recorded.
-    header_error_control, insert_zone_octets: of AOS frames.
+    header_error_control: of AOS frames.  insert_zone_octets: of AOS and USLP frames of fixed length.
     standard_issue: of AOS frames, the issue of 732.0-B that the spacecraft follows; left out, 5.  Issue 5 has a
         spacecraft identifier of ten bits and a first header pointer of sixteen, up to issue 4 they have eight and
         eleven.  The two special pointers of eleven bits are understood under issue 5 too, in zones that they cannot
         point into.
     late_frame_window: AOS, a frame overtaken by at most that many others is late; further back is a reset.
+    multiplexing: how master channels take turns when sending.  polling: spacecraft identifiers in that order.
     master_channels: the spacecraft on the link; none listed: any is taken.
     """
 
-    frame_type: Literal["TM", "AOS"]
-    frame_octets: Annotated[int, Meta(ge=13, le=_MAXIMUM_FRAME_OCTETS)]
+    frame_type: FrameType
+    frame_octets: Annotated[int, Meta(ge=7, le=_MAXIMUM_FRAME_OCTETS)]
+    variable_frame_length: bool = False
     synchronization: Synchronization | None = None
     randomizer: Literal["short", "long"] | None = None
     reed_solomon: ReedSolomon | None = None
     deinterleaving_depth: Annotated[int, Meta(ge=1, le=255)] = 1
     frame_error_control: bool = False
+    frame_error_control_octets: Literal[2, 4] = 2
     checked_before: bool = False
     header_error_control: Literal["check", "correct"] | None = None
     insert_zone_octets: Annotated[int, Meta(ge=0, le=2048)] = 0
     standard_issue: Annotated[int, Meta(ge=1, le=5)] | None = None
     late_frame_window: Annotated[int, Meta(ge=0, le=65_536)] = 64
+    multiplexing: Multiplexing = "priority"
+    polling: tuple[int, ...] = ()
     master_channels: tuple[MasterChannel, ...] = ()
 
     def __post_init__(self) -> None:
@@ -155,33 +218,43 @@ class PhysicalChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError(f"frame_octets is {self.frame_octets}, but reed_solomon holds {code.frame_octets}")
         if self.frame_octets % self.deinterleaving_depth:
             raise ValueError(f"frame_octets is not a multiple of deinterleaving_depth {self.deinterleaving_depth}")
-        if self.frame_type == "TM":
-            self._check_tm()
+        self._check_frame_type()
+        _check_turns(self, "spacecraft", {master.spacecraft_id for master in self.master_channels})
         self._check_channels()
 
-    def _check_tm(self) -> None:
-        for name, absent in (("header_error_control", None), ("insert_zone_octets", 0), ("standard_issue", None)):
-            if getattr(self, name) != absent:
-                raise ValueError(f"{name} is for AOS frames only")
-        for master in self.master_channels:
-            for channel in master.virtual_channels:
-                if channel.virtual_channel_id > 7:
-                    raise ValueError(
-                        f"virtual_channel_id {channel.virtual_channel_id} is not 0 to 7 [132.0-B-3 §4.1.2.3]"
-                    )
-                if channel.service == "bitstream":
-                    raise ValueError("service bitstream is for AOS frames only")
+    def _check_frame_type(self) -> None:
+        kind, shortest = self.frame_type, _SHORTEST_FRAMES[self.frame_type]
+        if self.frame_octets < shortest:
+            raise ValueError(f"frame_octets is {self.frame_octets}; {kind} frames have at least {shortest}")
+        if kind == "TC" and self.frame_octets > 1024:
+            raise ValueError(f"frame_octets is {self.frame_octets}; TC frames have at most 1024 [232.0-B-4 §4.1.2.7]")
+        for name, (absent, kinds) in _KEYS_OF_FRAME_TYPES.items():
+            if getattr(self, name) != absent and kind not in kinds:
+                raise ValueError(f"{name} is for {' and '.join(kinds)} frames only")
+        if kind == "USLP" and self.variable_frame_length and self.insert_zone_octets:
+            raise ValueError("insert_zone_octets needs frames of fixed length [732.1-B-3 §4.1.3]")
 
     def _check_channels(self) -> None:
         spacecraft = [master.spacecraft_id for master in self.master_channels]
         if len(set(spacecraft)) != len(spacecraft):
             raise ValueError("master_channels: a spacecraft_id is listed twice")
+        most = _SPACECRAFT_IDS[self.frame_type] - 1
+        if any(id_ > most for id_ in spacecraft):
+            raise ValueError(f"spacecraft_id is over {most}, the highest of {self.frame_type} frames")
         if self.frame_type == "AOS" and self.issue < 5 and any(id_ > 255 for id_ in spacecraft):
             raise ValueError("spacecraft_id is over 255: that needs standard_issue 5")
         for master in self.master_channels:
             channels = [channel.virtual_channel_id for channel in master.virtual_channels]
             if len(set(channels)) != len(channels):
                 raise ValueError(f"spacecraft {master.spacecraft_id}: a virtual_channel_id is listed twice")
+            _check_turns(master, "virtual channel", set(channels))
+            for channel in master.virtual_channels:
+                _check_virtual_channel(self.frame_type, channel)
+
+    @property
+    def fixed_frame_length(self) -> bool:
+        """Every frame has frame_octets octets."""
+        return self.frame_type in ("TM", "AOS") or (self.frame_type == "USLP" and not self.variable_frame_length)
 
     @property
     def issue(self) -> int:
@@ -225,6 +298,65 @@ class Mission(_Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True
     physical_channel: PhysicalChannel | None = None
 
 
+_SHORTEST_FRAMES = {"TM": 13, "AOS": 13, "TC": 7, "USLP": 8}
+_KEYS_OF_FRAME_TYPES: dict[str, tuple[object, tuple[FrameType, ...]]] = {
+    "header_error_control": (None, ("AOS",)),
+    "insert_zone_octets": (0, ("AOS", "USLP")),
+    "standard_issue": (None, ("AOS",)),
+    "variable_frame_length": (False, ("USLP",)),
+    "frame_error_control_octets": (2, ("USLP",)),
+    "synchronization": (None, ("TM", "AOS", "USLP")),
+    "randomizer": (None, ("TM", "AOS", "USLP")),
+    "reed_solomon": (None, ("TM", "AOS", "USLP")),
+}
+_KEYS_OF_VIRTUAL_CHANNELS: dict[str, tuple[object, tuple[FrameType, ...]]] = {
+    "segment_header": (False, ("TC",)),
+    "maps": ((), ("TC", "USLP")),
+    "cop": (None, ("TC", "USLP")),
+    "frame_count_octets_sequence_controlled": (1, ("USLP",)),
+    "frame_count_octets_expedited": (1, ("USLP",)),
+    "truncated_frame_octets": (None, ("USLP",)),
+    "secondary_header_octets": (None, ("TM",)),
+}
+
+
+def _check_virtual_channel(kind: FrameType, channel: VirtualChannel) -> None:
+    here, (count, clause) = channel.virtual_channel_id, _VIRTUAL_CHANNELS[kind]
+    if here >= count:
+        raise ValueError(f"virtual_channel_id {here} is not 0 to {count - 1} [{clause}]")
+    if channel.service == "bitstream" and kind != "AOS":
+        raise ValueError("service bitstream is for AOS frames only")
+    for name, (absent, kinds) in _KEYS_OF_VIRTUAL_CHANNELS.items():
+        if getattr(channel, name) != absent and kind not in kinds:
+            raise ValueError(f"virtual channel {here}: {name} is for {' and '.join(kinds)} frames only")
+    if kind == "TC" and channel.maps and not channel.segment_header:
+        raise ValueError(f"virtual channel {here}: maps need segment_header [232.0-B-4 §4.1.3.2.2]")
+    maps = [map_.map_id for map_ in channel.maps]
+    if len(set(maps)) != len(maps):
+        raise ValueError(f"virtual channel {here}: a map_id is listed twice")
+    for map_ in channel.maps:
+        most, clause = _MAPS[kind]
+        if map_.map_id >= most:
+            raise ValueError(f"virtual channel {here}: map_id {map_.map_id} is not 0 to {most - 1} [{clause}]")
+        if map_.service == "octet_stream" and kind != "USLP":
+            raise ValueError(f"virtual channel {here}: service octet_stream is for USLP frames only")
+    _check_turns(channel, "MAP", set(maps))
+
+
+def _check_turns(node: PhysicalChannel | MasterChannel | VirtualChannel, what: str, listed: set[int]) -> None:
+    """The polling vector names each channel that is listed, and no other."""
+    if node.multiplexing != "polling":
+        if node.polling:
+            raise ValueError('polling is given, but multiplexing is not "polling"')
+        return
+    if missing := listed - set(node.polling):
+        raise ValueError(f"polling: {what} {min(missing)} has no turn")
+    if unknown := set(node.polling) - listed:
+        raise ValueError(f"polling: {what} {min(unknown)} is not listed")
+    if not node.polling:
+        raise ValueError('multiplexing is "polling", but polling is empty')
+
+
 def mission_from_dict(tree: dict[str, Any], *, origin: str = "profile") -> Mission:
     """A mission from a tree as TOML gives it.
 
@@ -258,4 +390,4 @@ def _explain(message: str) -> str:
     return f"{key}: {text}" if key else text
 
 
-_NODES = (VirtualChannel, MasterChannel, Synchronization, ReedSolomon, PhysicalChannel, Mission)
+_NODES = (Map, VirtualChannel, MasterChannel, Synchronization, ReedSolomon, PhysicalChannel, Mission)

@@ -627,8 +627,23 @@ P, M, V = (
 )
 GOOD: dict[str, Any] = {"frame_type": "AOS", "frame_octets": 100}
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"frame_type": "TC"}, f"{P}.frame_type: Invalid enum value 'TC'"),
-    ({"frame_octets": 12}, f"{P}.frame_octets: Expected `int` >= 13"),
+    ({"frame_type": "TD"}, f"{P}.frame_type: Invalid enum value 'TD'"),
+    ({"frame_octets": 6}, f"{P}.frame_octets: Expected `int` >= 7"),
+    ({"frame_octets": 12}, "frame_octets is 12; AOS frames have at least 13"),
+    ({"frame_type": "TC", "frame_octets": 1025}, "TC frames have at most 1024 [232.0-B-4"),
+    ({"frame_type": "TC", "randomizer": "short"}, "randomizer is for TM and AOS and USLP frames only"),
+    ({"variable_frame_length": True}, "variable_frame_length is for USLP frames only"),
+    (
+        {"frame_type": "USLP", "variable_frame_length": True, "insert_zone_octets": 4},
+        "insert_zone_octets needs frames of fixed length",
+    ),
+    ({"polling": [1]}, 'polling is given, but multiplexing is not "polling"'),
+    ({"multiplexing": "polling"}, 'multiplexing is "polling", but polling is empty'),
+    ({"multiplexing": "polling", "polling": [3]}, "polling: spacecraft 3 is not listed"),
+    (
+        {"multiplexing": "polling", "master_channels": [{"spacecraft_id": 4}]},
+        "polling: spacecraft 4 has no turn",
+    ),
     ({"frame_octets": 65_537}, f"{P}.frame_octets: Expected `int` <= 65536"),
     ({"frame_octets": "100"}, f"{P}.frame_octets: Expected `int`, got `str`"),
     ({"frame_octet": 100}, f"unknown key {P}.frame_octet (did you mean frame_octets"),
@@ -637,7 +652,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"deinterleaving_depth": 0}, f"{P}.deinterleaving_depth: Expected `int` >= 1"),
     ({"header_error_control": "repair"}, f"{P}.header_error_control: Invalid enum value 'repair'"),
     ({"standard_issue": 6}, f"{P}.standard_issue: Expected `int` <= 5"),
-    ({"frame_type": "TM", "insert_zone_octets": 8}, "insert_zone_octets is for AOS frames only"),
+    ({"frame_type": "TM", "insert_zone_octets": 8}, "insert_zone_octets is for AOS and USLP frames only"),
     ({"frame_type": "TM", "header_error_control": "check"}, "header_error_control is for AOS frames only"),
     ({"frame_type": "TM", "standard_issue": 4}, "standard_issue is for AOS frames only"),
     ({"synchronization": {"marker": "xyz"}}, f"{P}.synchronization.marker: Expected `str` matching regex"),
@@ -654,9 +669,19 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         "reed_solomon.virtual_fill is not a multiple of interleaving_depth",
     ),
     ({"master_channels": [{}]}, f"{M}: Object missing required field `spacecraft_id`"),
-    ({"master_channels": [{"spacecraft_id": 1024}]}, f"{M}.spacecraft_id: Expected `int` <= 1023"),
+    ({"master_channels": [{"spacecraft_id": 1024}]}, "spacecraft_id is over 1023, the highest of AOS frames"),
     ({"master_channels": [{"spacecraft_id": 1}] * 2}, "master_channels: a spacecraft_id is listed twice"),
     ({"master_channels": [{"spacecraft_id": 256}], "standard_issue": 4}, "spacecraft_id is over 255"),
+]
+WRONG_COMMAND_CHANNELS: list[tuple[str, dict[str, Any], str]] = [
+    ("TC", {"maps": [{"map_id": 1}]}, "virtual channel 1: maps need segment_header"),
+    ("TC", {"segment_header": True, "maps": [{"map_id": 1}] * 2}, "virtual channel 1: a map_id is listed twice"),
+    ("TC", {"segment_header": True, "maps": [{"map_id": 1, "service": "octet_stream"}]}, "for USLP frames only"),
+    ("TC", {"segment_header": True, "maps": [{"map_id": 1}], "multiplexing": "polling"}, "MAP 1 has no turn"),
+    ("TC", {"truncated_frame_octets": 9}, "truncated_frame_octets is for USLP frames only"),
+    ("TC", {"service": "bitstream"}, "service bitstream is for AOS frames only"),
+    ("USLP", {"maps": [{"map_id": 16}]}, "virtual channel 1: map_id 16 is not 0 to 15 [732.1-B-3"),
+    ("USLP", {"secondary_header_octets": 4}, "secondary_header_octets is for TM frames only"),
 ]
 WRONG_CHANNELS: list[tuple[dict[str, Any], str]] = [
     ({"virtual_channel_id": 64}, f"{V}.virtual_channel_id: Expected `int` <= 63"),
@@ -666,6 +691,10 @@ WRONG_CHANNELS: list[tuple[dict[str, Any], str]] = [
         {"virtual_channel_id": 1, "valid_packet_versions": []},
         f"{V}.valid_packet_versions: Expected `array` of length >= 1",
     ),
+    ({"virtual_channel_id": 1, "cop": "COP-1"}, "virtual channel 1: cop is for TC and USLP frames only"),
+    ({"virtual_channel_id": 1, "segment_header": True}, "virtual channel 1: segment_header is for TC frames only"),
+    ({"virtual_channel_id": 1, "maps": [{"map_id": 64}]}, f"{V}.maps[0].map_id: Expected `int` <= 63"),
+    ({"virtual_channel_id": 1, "weight": 0}, f"{V}.weight: Expected `int` >= 1"),
     ({"virtual_channel_id": 1, "valid_packet_versions": [1]}, f"{V}.valid_packet_versions[0]: Invalid enum value 1"),
     ({"virtual_channel_id": 1, "maximum_packet_octets": 6}, f"{V}.maximum_packet_octets: Expected `int` >= 7"),
 ]
@@ -688,6 +717,12 @@ def test_a_wrong_profile_is_told_by_its_key(fields: dict[str, Any], message: str
 def test_a_wrong_virtual_channel_is_told_by_its_key(fields: dict[str, Any], message: str) -> None:
     masters = [{"spacecraft_id": 1, "virtual_channels": [fields]}]
     assert message in refusal(GOOD | {"master_channels": masters})
+
+
+@pytest.mark.parametrize(("frame_type", "fields", "message"), WRONG_COMMAND_CHANNELS)
+def test_a_wrong_channel_of_commands_is_told_by_its_key(frame_type: str, fields: dict[str, Any], message: str) -> None:
+    masters = [{"spacecraft_id": 1, "virtual_channels": [{"virtual_channel_id": 1, **fields}]}]
+    assert message in refusal({"frame_type": frame_type, "frame_octets": 100, "master_channels": masters})
 
 
 def test_what_only_the_whole_channel_shows_is_told_too() -> None:
