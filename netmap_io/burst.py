@@ -74,7 +74,7 @@ class Burst:
         self._original_lengths = (
             None if original_lengths is None else _column(original_lengths, 0, count, np.uint32, "original_lengths")
         )
-        self._link_types = _column(link_types, RAW_OCTETS, count, np.uint16, "link_types")
+        self._link_types: NDArray[np.uint16] | int = _column(link_types, RAW_OCTETS, count, np.uint16, "link_types")
         self._interfaces = _column(interfaces, 0, count, np.uint32, "interfaces")
         self._annotations = list(annotations)
         self._lent = False
@@ -103,8 +103,7 @@ class Burst:
         burst._timestamps_ns = np.frombuffer(timestamps_ns, dtype=np.int64)
         burst._original_lengths = np.frombuffer(original_lengths, dtype=np.uint32)
         burst._interfaces = np.frombuffer(interfaces, dtype=np.uint32)
-        count = len(burst._timestamps_ns)
-        burst._link_types = _column(link_types, RAW_OCTETS, count, np.uint16, "link_types")
+        burst._link_types = link_types
         burst._annotations = annotations
         burst._lent = False
         burst._handed_out = []
@@ -137,6 +136,8 @@ class Burst:
     @property
     def link_types(self) -> NDArray[np.uint16]:
         self._held()
+        if isinstance(self._link_types, int):  # made when asked for: most bursts are never asked
+            self._link_types = _column(self._link_types, RAW_OCTETS, len(self), np.uint16, "link_types")
         return self._link_types
 
     @property
@@ -243,7 +244,8 @@ class Burst:
         part._timestamps_ns = self._timestamps_ns[start:stop]
         own = self._original_lengths
         part._original_lengths = None if own is None else own[start:stop]
-        part._link_types = self._link_types[start:stop]
+        links = self._link_types
+        part._link_types = links if isinstance(links, int) else links[start:stop]
         part._interfaces = self._interfaces[start:stop]
         part._annotations = [(i - start, code, value) for i, code, value in self._annotations if start <= i < stop]
         part._lent = False

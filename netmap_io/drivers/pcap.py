@@ -147,6 +147,7 @@ class PcapReader(Port):
         self._pace = None if pace is None else Pace(pace)
         self._waiting: Burst | None = None
         self._link_numbers: NDArray[np.uint16] = np.zeros(0, dtype=np.uint16)
+        self._link_number: int | None = None  # where it is the same for all interfaces
         self._received = Counters()
         self._exhausted = False
         try:
@@ -336,11 +337,13 @@ class PcapReader(Port):
 
     def _numbers(self, interfaces: Any) -> NDArray[np.uint16] | int:
         """The link type of each frame."""
-        reader = self._native_reader()
-        if reader.state()["interfaces"] > len(self._link_numbers):
-            self._link_numbers = np.array(reader.link_types(0), dtype=np.uint16)
-        if bool((self._link_numbers == self._link_numbers[0]).all()):
-            return int(self._link_numbers[0])
+        new = self._native_reader().link_types(len(self._link_numbers))
+        if new:
+            self._link_numbers = np.append(self._link_numbers, np.array(new, dtype=np.uint16))
+            first = int(self._link_numbers[0])
+            self._link_number = first if bool((self._link_numbers == first).all()) else None
+        if self._link_number is not None:
+            return self._link_number
         numbers: NDArray[np.uint16] = self._link_numbers[np.frombuffer(interfaces, dtype=np.uint32)]
         return numbers
 

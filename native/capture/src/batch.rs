@@ -64,31 +64,6 @@ impl Batch {
         self.interfaces.push(interface);
     }
 
-    /// As `push`, for the first `length` octets of `rest`: a short frame is copied with what follows it, in a fixed
-    /// number of octets, which needs no call to a copying routine.
-    #[inline(always)]
-    pub(crate) fn push_front_of(
-        &mut self,
-        rest: &[u8],
-        length: usize,
-        timestamp_ns: i64,
-        original_length: u32,
-        interface: u32,
-    ) {
-        let end = self.octets.len() + length;
-        match rest.first_chunk::<64>() {
-            Some(chunk) if length <= 64 => {
-                self.octets.extend_from_slice(chunk);
-                self.octets.truncate(end);
-            }
-            _ => self.octets.extend_from_slice(&rest[..length]),
-        }
-        self.offsets.push(end as u64);
-        self.timestamps_ns.push(timestamp_ns);
-        self.original_lengths.push(original_length.max(length as u32));
-        self.interfaces.push(interface);
-    }
-
     /// The batch as borrowed columns.
     pub fn frames(&self) -> Frames<'_> {
         Frames {

@@ -6,6 +6,7 @@ pub mod batch;
 pub mod catalogue;
 mod clock;
 pub mod error;
+mod gather;
 mod octets;
 pub mod payload;
 mod pcap;

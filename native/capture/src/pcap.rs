@@ -1,7 +1,7 @@
 //! Classic pcap.  Source: draft-ietf-opsawg-pcap.
-use crate::batch::Batch;
 use crate::catalogue::{Catalogue, Interface, Section};
 use crate::error::{CaptureError, Kind};
+use crate::gather::Gather;
 use crate::octets::{u16_of, u32_of};
 
 pub(crate) const HEADER_OCTETS: usize = 24;
@@ -73,10 +73,10 @@ impl PcapWalker {
     /// Take the whole records off the front of `piece`; how many octets, and what stopped it.
     pub(crate) fn walk(
         &self,
-        piece: &[u8],
+        piece: &mut [u8],
         position: u64,
         max_frames: usize,
-        batch: &mut Batch,
+        batch: &mut Gather,
     ) -> (usize, Option<CaptureError>) {
         if self.big_endian {
             self.walk_ordered::<true>(piece, position, max_frames, batch)
@@ -87,10 +87,10 @@ impl PcapWalker {
 
     fn walk_ordered<const BIG: bool>(
         &self,
-        piece: &[u8],
+        piece: &mut [u8],
         position: u64,
         max_frames: usize,
-        batch: &mut Batch,
+        batch: &mut Gather,
     ) -> (usize, Option<CaptureError>) {
         let mut at = 0;
         while batch.len() < max_frames {
@@ -110,10 +110,9 @@ impl PcapWalker {
             }
             let seconds = i64::from(u32_of::<BIG>(header, 0));
             let fraction = i64::from(u32_of::<BIG>(header, 4)) * i64::from(self.fraction_ns);
-            let frame = &rest[self.record_header_octets..];
             let original = u32_of::<BIG>(header, 12);
             let timestamp = seconds * 1_000_000_000 + fraction;
-            batch.push_front_of(frame, captured, timestamp, original, 0);
+            batch.push(piece, at + self.record_header_octets, captured, timestamp, original, 0);
             at += end;
         }
         (at, None)

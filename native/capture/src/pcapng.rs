@@ -1,8 +1,9 @@
 //! pcapng.  Source: draft-ietf-opsawg-pcapng.
-use crate::batch::{Annotation, Batch};
+use crate::batch::Annotation;
 use crate::catalogue::{Catalogue, Interface, RawOption, Section};
 use crate::clock::Clock;
 use crate::error::{CaptureError, Kind};
+use crate::gather::Gather;
 use crate::octets::{padded, u16_of, u32_of};
 
 pub(crate) const SECTION_HEADER: u32 = 0x0A0D_0D0A; // the same in both byte orders
@@ -41,9 +42,13 @@ pub(crate) fn is_section_header(start: &[u8]) -> bool {
     start.len() >= 4 && u32_of::<true>(start, 0) == SECTION_HEADER
 }
 
-enum Step {
-    Frame,
-    Other,
+/// A packet in a block; without ticks it has no time and no options.
+struct Packet {
+    start: usize,
+    captured: usize,
+    original: u32,
+    interface: u32,
+    ticks: Option<u64>,
 }
 
 impl PcapngWalker {
@@ -54,10 +59,10 @@ impl PcapngWalker {
     /// Take the whole blocks off the front of `piece`; how many octets, and what stopped it.
     pub(crate) fn walk(
         &mut self,
-        piece: &[u8],
+        piece: &mut [u8],
         position: u64,
         max_frames: usize,
-        batch: &mut Batch,
+        batch: &mut Gather,
         catalogue: &mut Catalogue,
     ) -> (usize, Option<CaptureError>) {
         let mut at = 0;
@@ -72,12 +77,12 @@ impl PcapngWalker {
                 }
                 continue;
             }
-            let (octets, result) = if self.big_endian {
-                self.walk_ordered::<true>(rest, here, max_frames, batch, catalogue)
+            let (stop, result) = if self.big_endian {
+                self.walk_ordered::<true>(piece, at, position, max_frames, batch, catalogue)
             } else {
-                self.walk_ordered::<false>(rest, here, max_frames, batch, catalogue)
+                self.walk_ordered::<false>(piece, at, position, max_frames, batch, catalogue)
             };
-            at += octets;
+            at = stop;
             match result {
                 Ok(true) => {}
                 Ok(false) => return (at, None),
@@ -86,16 +91,17 @@ impl PcapngWalker {
         }
     }
 
-    /// The blocks up to the next section header (true) or to the end of what can be walked (false).
+    /// The blocks from `at` up to the next section header (true) or to the end of what can be walked (false), and
+    /// where that is.
     fn walk_ordered<const BIG: bool>(
         &mut self,
-        piece: &[u8],
+        piece: &mut [u8],
+        mut at: usize,
         position: u64,
         max_frames: usize,
-        batch: &mut Batch,
+        batch: &mut Gather,
         catalogue: &mut Catalogue,
     ) -> (usize, Result<bool, CaptureError>) {
-        let mut at = 0;
         loop {
             let rest = &piece[at..];
             let Some(header) = rest.first_chunk::<8>() else {
@@ -116,14 +122,20 @@ impl PcapngWalker {
             if frame && batch.len() >= max_frames {
                 return (at, Ok(false));
             }
-            let step = match kind {
-                ENHANCED_PACKET => self.enhanced::<BIG>(block, here, batch, catalogue),
-                _ => self.other::<BIG>(kind, block, here, batch, catalogue),
-            };
-            if let Err(error) = step {
-                return (at, Err(error));
+            let end = at + block.len();
+            if kind == ENHANCED_PACKET {
+                match self.enhanced::<BIG>(block, here) {
+                    Ok(packet) => self.take::<BIG>(piece, at, end, packet, batch, catalogue),
+                    Err(error) => return (at, Err(error)),
+                }
+            } else {
+                match self.other::<BIG>(kind, block, here, catalogue) {
+                    Ok(Some(packet)) => self.take::<BIG>(piece, at, end, packet, batch, catalogue),
+                    Ok(None) => {}
+                    Err(error) => return (at, Err(error)),
+                }
             }
-            at += block.len();
+            at = end;
         }
     }
 
@@ -162,13 +174,7 @@ impl PcapngWalker {
     }
 
     #[inline(always)]
-    fn enhanced<const BIG: bool>(
-        &self,
-        block: &[u8],
-        here: u64,
-        batch: &mut Batch,
-        catalogue: &mut Catalogue,
-    ) -> Result<Step, CaptureError> {
+    fn enhanced<const BIG: bool>(&self, block: &[u8], here: u64) -> Result<Packet, CaptureError> {
         let Some(header) = block.first_chunk::<28>().filter(|_| block.len() >= 32) else {
             return Err(too_short("enhanced packet", block, here));
         };
@@ -176,42 +182,47 @@ impl PcapngWalker {
         let ticks = u64::from(u32_of::<BIG>(header, 12)) << 32 | u64::from(u32_of::<BIG>(header, 16));
         let captured = u32_of::<BIG>(header, 20) as usize;
         let original = u32_of::<BIG>(header, 24);
-        self.frame::<BIG>(block, here, interface, ticks, 28, captured, original, batch, catalogue)
+        self.check(block, here, Packet { start: 28, captured, original, interface, ticks: Some(ticks) })
     }
 
+    /// `packet`, where the block has room for it and its interface is described.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments)] // the fields of two block types that differ only in their header
-    fn frame<const BIG: bool>(
-        &self,
-        block: &[u8],
-        here: u64,
-        interface: u32,
-        ticks: u64,
-        start: usize,
-        captured: usize,
-        original: u32,
-        batch: &mut Batch,
-        catalogue: &mut Catalogue,
-    ) -> Result<Step, CaptureError> {
-        let room = block.len() - 4;
-        if captured > room - start {
+    fn check(&self, block: &[u8], here: u64, packet: Packet) -> Result<Packet, CaptureError> {
+        let (captured, room) = (packet.captured, block.len() - 4 - packet.start);
+        if captured > room {
             return Err(CaptureError::damaged(
                 here,
-                format!("a packet of {captured} octets in a block with room for {}", room - start),
+                format!("a packet of {captured} octets in a block with room for {room}"),
             ));
         }
-        let line = self.line(interface, here)?;
-        let timestamp = line.clock.nanoseconds(ticks).unwrap_or_else(|| {
-            catalogue.times_out_of_range += 1;
-            -1
-        });
-        let rest = &block[start..];
-        batch.push_front_of(rest, captured, timestamp, original, self.first + interface);
-        let options = padded(start + captured);
-        if options < room {
-            annotate::<BIG>(&block[options..room], batch, catalogue);
+        self.line(packet.interface, here)?;
+        Ok(packet)
+    }
+
+    /// Take the packet of the block `piece[at..end]`, and the options behind it.
+    #[inline(always)]
+    fn take<const BIG: bool>(
+        &self,
+        piece: &mut [u8],
+        at: usize,
+        end: usize,
+        packet: Packet,
+        batch: &mut Gather,
+        catalogue: &mut Catalogue,
+    ) {
+        let timestamp = match packet.ticks {
+            Some(ticks) => self.lines[packet.interface as usize].clock.nanoseconds(ticks).unwrap_or_else(|| {
+                catalogue.times_out_of_range += 1;
+                -1
+            }),
+            None => -1,
+        };
+        let from = at + packet.start;
+        let options = at + padded(packet.start + packet.captured);
+        if packet.ticks.is_some() && options < end - 4 {
+            annotate::<BIG>(&piece[options..end - 4], batch, catalogue);
         }
-        Ok(Step::Frame)
+        batch.push(piece, from, packet.captured, timestamp, packet.original, self.first + packet.interface);
     }
 
     #[inline(always)]
@@ -229,18 +240,17 @@ impl PcapngWalker {
         kind: u32,
         block: &[u8],
         here: u64,
-        batch: &mut Batch,
         catalogue: &mut Catalogue,
-    ) -> Result<Step, CaptureError> {
+    ) -> Result<Option<Packet>, CaptureError> {
         match kind {
             INTERFACE_DESCRIPTION => self.interface::<BIG>(block, here, catalogue)?,
-            SIMPLE_PACKET => return self.simple::<BIG>(block, here, batch),
-            PACKET => return self.obsolete::<BIG>(block, here, batch, catalogue),
+            SIMPLE_PACKET => return self.simple::<BIG>(block, here).map(Some),
+            PACKET => return self.obsolete::<BIG>(block, here, catalogue).map(Some),
             INTERFACE_STATISTICS => self.statistics::<BIG>(block, here, catalogue)?,
             NAME_RESOLUTION => names::<BIG>(&block[8..block.len() - 4], catalogue),
             _ => catalogue.other_blocks += 1,
         }
-        Ok(Step::Other)
+        Ok(None)
     }
 
     fn section(&mut self, rest: &[u8], here: u64, catalogue: &mut Catalogue) -> Result<usize, CaptureError> {
@@ -320,47 +330,39 @@ impl PcapngWalker {
         Ok(())
     }
 
-    fn simple<const BIG: bool>(&self, block: &[u8], here: u64, batch: &mut Batch) -> Result<Step, CaptureError> {
+    fn simple<const BIG: bool>(&self, block: &[u8], here: u64) -> Result<Packet, CaptureError> {
         if block.len() < 16 {
             return Err(too_short("simple packet", block, here));
         }
         let line = self.line(0, here)?;
         let original = u32_of::<BIG>(block, 8);
-        let limit = match line.snap_length {
+        let captured = match line.snap_length {
             0 => original,
             limit => original.min(limit),
         } as usize;
-        let room = block.len() - 16;
-        if limit > room {
-            return Err(CaptureError::damaged(
-                here,
-                format!("a packet of {limit} octets in a block with room for {room}"),
-            ));
-        }
-        batch.push(&block[12..12 + limit], -1, original, self.first);
-        Ok(Step::Frame)
+        self.check(block, here, Packet { start: 12, captured, original, interface: 0, ticks: None })
     }
 
     fn obsolete<const BIG: bool>(
         &self,
         block: &[u8],
         here: u64,
-        batch: &mut Batch,
         catalogue: &mut Catalogue,
-    ) -> Result<Step, CaptureError> {
+    ) -> Result<Packet, CaptureError> {
         if block.len() < 32 {
             return Err(too_short("packet", block, here));
         }
         let drops = u16_of::<BIG>(block, 10);
         let ticks = u64::from(u32_of::<BIG>(block, 12)) << 32 | u64::from(u32_of::<BIG>(block, 16));
         let interface = u32::from(u16_of::<BIG>(block, 8));
-        let (captured, original) = (u32_of::<BIG>(block, 20), u32_of::<BIG>(block, 24));
-        let captured = captured as usize;
-        let step = self.frame::<BIG>(block, here, interface, ticks, 28, captured, original, batch, catalogue)?;
+        let captured = u32_of::<BIG>(block, 20) as usize;
+        let original = u32_of::<BIG>(block, 24);
+        let packet =
+            self.check(block, here, Packet { start: 28, captured, original, interface, ticks: Some(ticks) })?;
         if drops != DROPS_UNKNOWN {
             catalogue.dropped_by_annotation += u64::from(drops);
         }
-        Ok(step)
+        Ok(packet)
     }
 
     fn statistics<const BIG: bool>(
@@ -425,8 +427,8 @@ fn options<const BIG: bool>(octets: &[u8], catalogue: &mut Catalogue) -> Vec<Raw
 }
 
 #[cold]
-fn annotate<const BIG: bool>(octets: &[u8], batch: &mut Batch, catalogue: &mut Catalogue) {
-    let frame = batch.len() - 1;
+fn annotate<const BIG: bool>(octets: &[u8], batch: &mut Gather, catalogue: &mut Catalogue) {
+    let frame = batch.len(); // the packet of these options comes next
     let whole = each_option::<BIG>(octets, |code, value| {
         if code == OPTION_FRAME_DROPS && value.len() == 8 {
             let drops = u64_of::<BIG>(value);

@@ -9,11 +9,14 @@ use flate2::bufread::MultiGzDecoder;
 use crate::batch::Batch;
 use crate::catalogue::Catalogue;
 use crate::error::{CaptureError, Kind};
+use crate::gather::Gather;
 use crate::pcap::{self, PcapWalker};
 use crate::pcapng::{self, PcapngWalker};
 
 const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
 const SNIFF_OCTETS: usize = 4;
+/// Of a classic record without data; a pcapng block has more.
+const LEAST_RECORD_OCTETS: usize = 16;
 const COMPRESSED_OCTETS: usize = 64 << 10;
 
 /// How much is read at once, and how much a record may claim.
@@ -25,7 +28,40 @@ pub struct Limits {
     pub maximum_block_octets: usize,
 }
 
-type Source = Box<dyn Read + Send>;
+/// Where the octets come from.
+enum Source {
+    File(File),
+    Other { source: Box<dyn Read + Send>, room: Vec<u8> },
+}
+
+impl Source {
+    fn of(source: impl Read + Send + 'static) -> Self {
+        Self::Other { source: Box::new(source), room: Vec::new() }
+    }
+
+    /// One read onto the end of `buffer`, of about `octets` octets or less.
+    fn read(&mut self, buffer: &mut Vec<u8>, octets: usize) -> io::Result<usize> {
+        match self {
+            Self::File(file) => {
+                buffer.reserve(octets);
+                Ok(rustix::io::read(file, rustix::buffer::spare_capacity(buffer))?)
+            }
+            Self::Other { source, room } => {
+                room.resize(octets, 0);
+                let read = source.read(room)?;
+                buffer.extend_from_slice(&room[..read]);
+                Ok(read)
+            }
+        }
+    }
+
+    fn into_read(self) -> Box<dyn Read + Send> {
+        match self {
+            Self::File(file) => Box::new(file),
+            Self::Other { source, .. } => source,
+        }
+    }
+}
 
 enum Walker {
     Pcap(PcapWalker),
@@ -38,9 +74,8 @@ pub struct Reader {
     limits: Limits,
     walker: Option<Walker>,
     catalogue: Catalogue,
-    buffer: Vec<u8>,
+    buffer: Vec<u8>, // read and not given yet, from `start` on
     start: usize,
-    end: usize,
     position: u64, // of buffer[start] in the uncompressed capture
     frames_hint: usize,
     at_end: bool,
@@ -60,7 +95,7 @@ impl Reader {
     /// Read the file at `path`.
     pub fn open_file(path: &Path, limits: Limits) -> Result<Self, CaptureError> {
         let file = File::open(path).map_err(|error| io_error(&error, 0))?;
-        Ok(Self::new(Box::new(file), limits))
+        Ok(Self::new(Source::File(file), limits))
     }
 
     /// Read standard input.
@@ -68,12 +103,12 @@ impl Reader {
         // a descriptor of our own, unbuffered, so that polling it tells the truth
         let descriptor = io::stdin().as_fd().try_clone_to_owned();
         let descriptor = descriptor.map_err(|error| io_error(&error, 0))?;
-        Ok(Self::new(Box::new(File::from(descriptor)), limits))
+        Ok(Self::new(Source::File(File::from(descriptor)), limits))
     }
 
     /// Read `octets`.
     pub fn open_memory(octets: Vec<u8>, limits: Limits) -> Self {
-        Self::new(Box::new(Cursor::new(octets)), limits)
+        Self::new(Source::of(Cursor::new(octets)), limits)
     }
 
     fn new(source: Source, limits: Limits) -> Self {
@@ -85,7 +120,6 @@ impl Reader {
             catalogue: Catalogue::default(),
             buffer: Vec::new(),
             start: 0,
-            end: 0,
             position: 0,
             frames_hint: 64,
             at_end: false,
@@ -103,7 +137,7 @@ impl Reader {
 
     /// Whether the last frame has been given.
     pub fn ended(&self) -> bool {
-        self.at_end && self.failure.is_none() && self.start == self.end
+        self.at_end && self.failure.is_none() && self.start == self.buffer.len()
     }
 
     /// Whether the source has no more octets.
@@ -163,27 +197,38 @@ impl Reader {
         let Some(walker) = self.walker.as_mut().filter(|_| self.failure.is_none()) else {
             return true;
         };
-        let piece = &self.buffer[self.start..self.end];
-        if batch.offsets.capacity() < 2 && max_frames > 0 && piece.len() >= 16 {
-            let frames = self.frames_hint.min(max_frames).min(piece.len() / 16);
-            let octets = piece.len().min(max_frames.saturating_mul(2048));
-            *batch = Batch::with_capacity(frames + frames / 8, octets);
-        }
+        let piece = &mut self.buffer[self.start..];
+        let most = max_frames.min(piece.len() / LEAST_RECORD_OCTETS);
+        // a piece that will be used up may be given away as it is, with the frames moved to its front
+        let in_place = self.start == 0 && max_frames >= piece.len() / LEAST_RECORD_OCTETS;
+        let octets = piece.len().min(max_frames.saturating_mul(2048));
+        let mut gather = Gather::new(in_place, most.min(self.frames_hint + self.frames_hint / 8), octets);
         let (octets, failure) = match walker {
-            Walker::Pcap(walker) => walker.walk(piece, self.position, max_frames, batch),
-            Walker::Pcapng(walker) => walker.walk(piece, self.position, max_frames, batch, &mut self.catalogue),
+            Walker::Pcap(walker) => walker.walk(piece, self.position, max_frames, &mut gather),
+            Walker::Pcapng(walker) => walker.walk(piece, self.position, max_frames, &mut gather, &mut self.catalogue),
         };
         self.failure = failure;
         self.start += octets;
         self.position += octets as u64;
+        if gather.len() > 0 {
+            *batch = gather.finish(if in_place { self.give_away() } else { Vec::new() });
+        }
         max_frames > 0 || !self.frame_waits()
+    }
+
+    /// The buffer, whose octets after `start` go into a new one.
+    fn give_away(&mut self) -> Vec<u8> {
+        let mut rest = Vec::with_capacity(self.buffer.len() - self.start + self.limits.piece_octets);
+        rest.extend_from_slice(&self.buffer[self.start..]);
+        self.start = 0;
+        std::mem::replace(&mut self.buffer, rest)
     }
 
     /// Whether a whole frame is buffered; asked only while priming.
     fn frame_waits(&mut self) -> bool {
         match &mut self.walker {
             Some(Walker::Pcap(_)) => true, // the file header was all that priming wanted
-            Some(Walker::Pcapng(_)) => !self.catalogue.interfaces.is_empty() && self.end > self.start + 7,
+            Some(Walker::Pcapng(_)) => !self.catalogue.interfaces.is_empty() && self.buffer.len() > self.start + 7,
             None => false,
         }
     }
@@ -194,7 +239,7 @@ impl Reader {
             return Ok(());
         }
         if self.walker.is_none() || self.catalogue.sections.is_empty() {
-            let octets = self.end - self.start;
+            let octets = self.buffer.len() - self.start;
             let message = match octets {
                 0 => "it is empty".to_owned(),
                 _ => format!("it ends after {octets} octets, within its first header"),
@@ -208,14 +253,14 @@ impl Reader {
 
     /// Declare the octets that are left a truncated record.  To be called when `next_batch` gave nothing.
     pub fn finish(&mut self) {
-        if self.at_end && self.failure.is_none() && self.end > self.start {
-            self.truncated_octets = (self.end - self.start) as u64;
-            self.start = self.end;
+        if self.at_end && self.failure.is_none() && self.buffer.len() > self.start {
+            self.truncated_octets = (self.buffer.len() - self.start) as u64;
+            self.start = self.buffer.len();
         }
     }
 
     fn recognise(&mut self) -> Option<Walker> {
-        let piece = &self.buffer[self.start..self.end];
+        let piece = &self.buffer[self.start..];
         if piece.len() < SNIFF_OCTETS {
             return None;
         }
@@ -247,48 +292,36 @@ impl Reader {
 
     /// One read.  The buffer grows only when it is full of octets that are there.
     fn fill(&mut self) -> Result<(), CaptureError> {
-        self.buffer.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
+        self.buffer.drain(..self.start);
         self.start = 0;
-        let wanted = self.end + self.limits.piece_octets;
-        if self.buffer.len() < wanted {
-            self.buffer.resize(wanted, 0);
-        }
-        let upto = if self.walker.is_none() && !self.compressed && self.end < 2 {
-            2 - self.end // so that the compressed octets after the magic stay in the source
-        } else {
-            wanted - self.end
-        };
-        let result = self.source.read(&mut self.buffer[self.end..self.end + upto]);
-        match result {
+        match self.source.read(&mut self.buffer, self.limits.piece_octets) {
             Ok(0) => self.at_end = true,
-            Ok(octets) => self.end += octets,
+            Ok(_) => {}
             Err(error) if self.compressed && error.kind() == io::ErrorKind::UnexpectedEof => {
                 self.truncated_stream = true;
                 self.at_end = true;
             }
             Err(error) if self.compressed && is_bad_gzip(&error) => {
-                let position = self.position + self.end as u64;
+                let position = self.position + self.buffer.len() as u64;
                 let message = format!("the gzip stream is damaged ({error})");
                 // what was whole has been given by now: `fill` is only called when stuck
                 self.failure = Some(CaptureError::damaged(position, message));
             }
             Err(error) => return Err(io_error(&error, self.position)),
         }
-        if self.walker.is_none() && !self.compressed && self.buffer[..self.end] == GZIP_MAGIC {
+        if self.walker.is_none() && !self.compressed && self.buffer.starts_with(&GZIP_MAGIC) {
             self.unpack();
         }
         Ok(())
     }
 
-    /// The octets so far were the gzip magic: give them back and read through a decompressor.
+    /// The octets so far are the start of a gzip stream: read them again, and what follows, through a decompressor.
     fn unpack(&mut self) {
-        let source = std::mem::replace(&mut self.source, Box::new(io::empty()));
-        let packed = Cursor::new(GZIP_MAGIC).chain(source);
+        let source = std::mem::replace(&mut self.source, Source::of(io::empty())).into_read();
+        let packed = Cursor::new(std::mem::take(&mut self.buffer)).chain(source);
         let packed = BufReader::with_capacity(COMPRESSED_OCTETS, packed);
-        self.source = Box::new(MultiGzDecoder::new(packed));
+        self.source = Source::of(MultiGzDecoder::new(packed));
         self.compressed = true;
-        self.end = 0;
     }
 }
 
