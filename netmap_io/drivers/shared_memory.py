@@ -33,6 +33,7 @@ CAPACITY_OCTETS = 16 << 20
 _NAME_OCTETS = 64
 _HELLO = struct.Struct("=8s24s")
 _MAGIC = b"netmapio"
+_TAKEN = _HELLO.pack(_MAGIC, b"two ends already")
 _SO_PEERCRED = 17
 
 
@@ -319,8 +320,7 @@ class SharedMemoryPort(DescriptorPort):
         control.setblocking(False)
         self._control, self._listener = control, None
         self._name_keeper = listener  # bound still: a third one is told that the link has two ends
-        with contextlib.suppress(OSError):
-            listener.shutdown(socket.SHUT_RDWR)
+        _turn_away_others(listener)
         self.readiness.add(control.fileno())
         return True
 
@@ -346,6 +346,9 @@ class SharedMemoryPort(DescriptorPort):
         except PortSystemError:
             control.close()
             raise
+        if hello == _TAKEN:
+            control.close()
+            raise PortSystemError(f"memory:{name} has two ends already")
         given = _link_type_of(hello) if len(held) == 3 else None
         if given is not link_type:
             _close_all(held)
@@ -355,6 +358,16 @@ class SharedMemoryPort(DescriptorPort):
             raise LinkTypeError(f"memory:{name} carries {given.value}, but {link_type.value} is needed")
         control.setblocking(False)
         return cls._attach(held, control, link_type)
+
+
+def _turn_away_others(listener: socket.socket) -> None:
+    """Let nobody else connect, and tell those who did while the second end was welcomed."""
+    with contextlib.suppress(OSError):  # closed meanwhile, or nobody waits any more
+        listener.shutdown(socket.SHUT_RDWR)
+        while True:
+            late, _ = listener.accept()
+            with late, contextlib.suppress(OSError):
+                late.send(_TAKEN)
 
 
 def _link_type_of(hello: bytes) -> LinkType | None:
