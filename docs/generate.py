@@ -1,6 +1,6 @@
 """Pages made from the tables in the code: the reference, layouts field by field, what conforms to which clause.
 
-python docs/generate.py        writes docs/generated/
+python docs/generate.py [FOLDER]        writes docs/generated/, or FOLDER
 """
 
 from __future__ import annotations
@@ -158,5 +158,7 @@ def write_all(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 2 or any(argument.startswith("-") for argument in sys.argv[1:]):
+        sys.exit((__doc__ or "").rstrip())
     write_all(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "generated")
     print(f"pages of ccsds-link {ccsds.__version__} written")

@@ -175,7 +175,7 @@ def require_link_type(port: Port, *wanted: LinkType) -> None:
     given = port.capabilities.link_type
     if given not in wanted:
         needed = " or ".join(each.value for each in wanted)
-        raise LinkTypeError(f"this {type(port).__name__} carries {given.value}, but {needed} is needed")
+        raise LinkTypeError(f"this {type(port).__name__} carries {given.value}, not {needed}")
 
 
 @dataclass

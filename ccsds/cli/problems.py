@@ -86,7 +86,8 @@ def report(error: BaseException, program: str) -> int:
         return error.exit_code
     code = _exit_code(error)
     if code == DEFECT:
-        _say(f"defect in ccsds: {type(error).__name__}: {error} (please report it; {TRACEBACK_HINT})", program)
+        hint = f"please report it; {TRACEBACK}=1 shows where"
+        _say(f"defect in {program}: {type(error).__name__}: {error} ({hint})", program)
     elif isinstance(error, OSError):
         _say(_os_error(error), program)
     else:
@@ -94,14 +95,15 @@ def report(error: BaseException, program: str) -> int:
     return code
 
 
-TRACEBACK_HINT = "CCSDS_TRACEBACK=1 shows where"
+TRACEBACK: Final = "CCSDS_TRACEBACK"
+"""The variable of the environment that asks for the traceback of a defect, of either command."""
 
 
 def wants_traceback(error: BaseException) -> bool:
     """True for a defect of ours when the environment asks for its traceback."""
     if isinstance(error, ClosedPipeError | KeyboardInterrupt | click.Abort | click.ClickException):
         return False
-    return _exit_code(error) == DEFECT and os.environ.get("CCSDS_TRACEBACK", "") not in ("", "0")
+    return _exit_code(error) == DEFECT and os.environ.get(TRACEBACK, "") not in ("", "0")
 
 
 def broken_pipe(error: BrokenPipeError) -> Exception:

@@ -37,7 +37,8 @@ class _Lane:
         with self.lock:
             taken = 0 if self.ended else min(len(burst), self.capacity - self.frames)
             if taken:
-                self.queue.append(burst.part(0, taken).copy())
+                own = burst.copy()  # of all frames: a lent burst cannot be sliced
+                self.queue.append(own if taken == len(own) else own.part(0, taken))
                 self.frames += taken
                 os.eventfd_write(self.event, 1)
             return taken
@@ -115,7 +116,7 @@ class MemoryPort(Port):
         check_frames(self, burst)
         taken = self._outward.put(burst)
         self._counters.sent_frames += taken
-        self._counters.sent_octets += burst.part(0, taken).octets
+        self._counters.sent_octets += int(burst.offsets[taken]) - int(burst.offsets[0])
         if not self.capabilities.back_pressure:
             self._counters.dropped_by_port += len(burst) - taken
             return len(burst)

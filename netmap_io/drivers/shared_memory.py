@@ -355,7 +355,7 @@ class SharedMemoryPort(DescriptorPort):
             control.close()
             if given is None:
                 raise PortSystemError(f"memory:{name}: the other end is no port, or is closing")
-            raise LinkTypeError(f"memory:{name} carries {given.value}, but {link_type.value} is needed")
+            raise LinkTypeError(f"memory:{name} carries {given.value}, not {link_type.value}")
         control.setblocking(False)
         return cls._attach(held, control, link_type)
 

@@ -61,7 +61,7 @@ def program(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         (lambda: click.BadParameter("nine is no port"), 2, "nine is no port"),
         (KeyboardInterrupt, 130, "interrupted"),
         (click.Abort, 130, "interrupted"),
-        (lambda: ProtocolError("out of turn"), 1, "defect in ccsds: ProtocolError: out of turn"),
+        (lambda: ProtocolError("out of turn"), 1, "defect in bang: ProtocolError: out of turn"),
         (lambda: ZeroDivisionError("division by zero"), 1, "please report it"),
     ],
 )

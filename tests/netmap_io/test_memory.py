@@ -115,6 +115,16 @@ def test_lending_copies_nothing_and_holds_the_room():
         assert frames_of(far.receive(9, 1)) == [b"c" * 50]
 
 
+def test_a_lent_burst_can_be_sent_on_even_where_not_all_of_it_fits():
+    near, far = memory_pair()
+    onward, end = memory_pair(capacity_frames=2)
+    with near, far, onward, end:
+        near.send(Burst.of([b"one", b"two", b"three"]))
+        with far.lend(9, 0) as lent:
+            assert onward.send(lent) == 2
+        assert frames_of(end.receive(9, 0)) == [b"one", b"two"]
+
+
 def test_receiving_within_a_lend_gives_the_frames_that_follow():
     near, far = shared_pair()
     with near, far:

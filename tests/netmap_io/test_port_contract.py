@@ -370,7 +370,7 @@ def test_another_link_type_is_refused_with_a_sentence(subject, burst, tmp_path):
     port = subject(burst)
     given = port.capabilities.link_type
     require_link_type(port, given)
-    with pytest.raises(LinkTypeError, match=f"carries {given.value}, but a CADU stream is needed"):
+    with pytest.raises(LinkTypeError, match=f"carries {given.value}, not a CADU stream"):
         require_link_type(port, LinkType.CADU_STREAM)
 
 

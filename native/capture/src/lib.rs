@@ -7,6 +7,7 @@ pub mod catalogue;
 mod clock;
 pub mod error;
 mod gather;
+mod gzip;
 mod octets;
 pub mod payload;
 mod pcap;

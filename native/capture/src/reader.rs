@@ -1,23 +1,20 @@
 //! A capture brought in pieces: a file, standard input or memory, plain or gzip.
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, Cursor, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
-
-use flate2::bufread::MultiGzDecoder;
 
 use crate::batch::Batch;
 use crate::catalogue::Catalogue;
 use crate::error::{CaptureError, Kind};
 use crate::gather::Gather;
+use crate::gzip::{self, GzipReader};
 use crate::pcap::{self, PcapWalker};
 use crate::pcapng::{self, PcapngWalker};
 
-const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
 const SNIFF_OCTETS: usize = 4;
 /// Of a classic record without data; a pcapng block has more.
 const LEAST_RECORD_OCTETS: usize = 16;
-const COMPRESSED_OCTETS: usize = 64 << 10;
 
 /// How much is read at once, and how much a record may claim.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +109,7 @@ impl Reader {
     }
 
     fn new(source: Source, limits: Limits) -> Self {
-        let limits = Limits { piece_octets: limits.piece_octets.max(GZIP_MAGIC.len()), ..limits };
+        let limits = Limits { piece_octets: limits.piece_octets.max(gzip::MAGIC.len()), ..limits };
         Self {
             source,
             limits,
@@ -301,7 +298,7 @@ impl Reader {
                 self.truncated_stream = true;
                 self.at_end = true;
             }
-            Err(error) if self.compressed && is_bad_gzip(&error) => {
+            Err(error) if self.compressed && error.kind() == io::ErrorKind::InvalidData => {
                 let position = self.position + self.buffer.len() as u64;
                 let message = format!("the gzip stream is damaged ({error})");
                 // what was whole has been given by now: `fill` is only called when stuck
@@ -309,7 +306,7 @@ impl Reader {
             }
             Err(error) => return Err(io_error(&error, self.position)),
         }
-        if self.walker.is_none() && !self.compressed && self.buffer.starts_with(&GZIP_MAGIC) {
+        if self.walker.is_none() && !self.compressed && self.buffer.starts_with(&gzip::MAGIC) {
             self.unpack();
         }
         Ok(())
@@ -318,15 +315,9 @@ impl Reader {
     /// The octets so far are the start of a gzip stream: read them again, and what follows, through a decompressor.
     fn unpack(&mut self) {
         let source = std::mem::replace(&mut self.source, Source::of(io::empty())).into_read();
-        let packed = Cursor::new(std::mem::take(&mut self.buffer)).chain(source);
-        let packed = BufReader::with_capacity(COMPRESSED_OCTETS, packed);
-        self.source = Source::of(MultiGzDecoder::new(packed));
+        self.source = Source::of(GzipReader::new(std::mem::take(&mut self.buffer), source));
         self.compressed = true;
     }
-}
-
-fn is_bad_gzip(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
 }
 
 fn io_error(error: &io::Error, position: u64) -> CaptureError {

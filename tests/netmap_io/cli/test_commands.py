@@ -243,7 +243,7 @@ def test_sender_gives_up_when_it_is_time():
         (["gen", "memory:", "--length", "99999999"], 2, "at most 16777216 octets"),
         (["gen", "memory:", "--udp", "5"], 2, "UDP data is in Ethernet frames"),
         (["gen", "memory:", "--source-mac", "1:2"], 2, "no MAC address"),
-        (["pump", "pcap:x", "memory:"], 2, "carries raw octets, but Ethernet frames"),
+        (["pump", "pcap:x", "memory:"], 2, "carries raw octets, not Ethernet frames"),
         (["pump", "pcap:x", "memory:", "--both"], 2, "takes no frames"),
         (["pump", "memory:"], 2, "Missing argument 'B'"),
         (["doctor", "--interface", "nowhere0"], 2, "there is no interface 'nowhere0'"),
