@@ -19,7 +19,8 @@ author = "the ccsds-link developers"
 copyright = "the ccsds-link developers"
 version = release = ccsds.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
-exclude_patterns = ["_build", "generated/conformance-table.md", "generated/guide-toctree.md"]  # included by pages
+INCLUDED = ("conformance-table", "pics", "guide-toctree")
+exclude_patterns = ["_build", *(f"generated/{page}.md" for page in INCLUDED)]
 html_theme = "furo"
 html_title = f"ccsds-link {release}"
 myst_enable_extensions = ["colon_fence", "deflist"]

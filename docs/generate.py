@@ -9,7 +9,6 @@ import ast
 import importlib
 import importlib.util
 import pkgutil
-import re
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -18,6 +17,9 @@ from types import ModuleType
 
 import ccsds
 from ccsds.layout import Layout
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import pics  # beside this file, which is run as a script and loaded by conf.py
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFORMANCE = ROOT / "docs" / "conformance.toml"
@@ -130,16 +132,12 @@ def conformance_rows() -> list[dict[str, str]]:
 def conformance_table() -> str:
     """The rows as Markdown, sorted by document and clause."""
     lines = ["| document | clause | unit | status | code | tests |", "|---|---|---|---|---|---|"]
-    for row in sorted(conformance_rows(), key=lambda row: (row["document"], _clause_order(row["clause"]))):
+    for row in sorted(conformance_rows(), key=lambda row: (row["document"], pics.clause_order(row["clause"]))):
         status = row["status"] + (f": {row['note']}" if "note" in row else "")
         lines.append(
             f"| {row['document']} | {row['clause']} | {row['unit']} | {status} | `{row['code']}` | `{row['tests']}` |"
         )
     return "\n".join(lines) + "\n"
-
-
-def _clause_order(clause: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"[.\s-]+", clause)]
 
 
 def write_all(folder: Path) -> None:
@@ -149,6 +147,7 @@ def write_all(folder: Path) -> None:
         "layouts.md": layouts_page,
         "modules.md": reference_page,
         "conformance-table.md": conformance_table,
+        "pics.md": pics.page,
         "guide-toctree.md": guide_toctree,
     }
     for name, page in pages.items():

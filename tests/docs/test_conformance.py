@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -24,13 +26,38 @@ def test_a_row_names_what_exists(row: dict[str, str]) -> None:
     assert (ROOT / row["tests"]).is_file(), f"{row['tests']} does not exist"
 
 
-def test_every_layout_is_on_the_layouts_page(tmp_path: Path) -> None:
-    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+def module_of_docs(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
-    generate = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = generate
-    spec.loader.exec_module(generate)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_statement_of_conformance_has_what_the_markers_say() -> None:
+    pics = module_of_docs("pics")
+    claims, page = list(pics.claims()), pics.page()
+    assert claims
+    for claim in claims:
+        assert re.fullmatch(r"(CCSDS \d{3}\.\d-B-\d+|ECSS-E-\S+)", claim.document), claim
+        assert re.fullmatch(r"([1-9A-Z]|annex [A-Z])[\w.]*(, ([1-9A-Z]|annex [A-Z])[\w.]*)*", claim.clause), claim
+        assert f"| {claim.clause} | {claim.feature} |" in page
+    features = {(claim.document, claim.clause, claim.feature) for claim in claims}
+    absent = {(row["document"], row["clause"], row["feature"]) for row in pics.not_built()}
+    assert not features & absent
+
+
+@pytest.mark.parametrize("words", ["document, '1', 'x'", "'CCSDS', '1', 'x', whole='y'", "'CCSDS', '1'"])
+def test_a_marker_that_says_nothing_is_told(words: str) -> None:
+    tree = ast.parse(f"@pytest.mark.conforms({words})\ndef test_it(): pass")
+    with pytest.raises(ValueError, match=r"test_a\.py, line 1"):
+        list(module_of_docs("pics")._claims_of("test_a.py", tree))
+
+
+def test_every_layout_is_on_the_layouts_page(tmp_path: Path) -> None:
+    generate = module_of_docs("generate")
     generate.write_all(tmp_path)
     page = (tmp_path / "layouts.md").read_text(encoding="utf-8")
     declared = [

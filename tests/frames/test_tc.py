@@ -26,6 +26,9 @@ BOTH: dict[str, Any] = {"segment_header_present": False, "frame_error_control_pr
 CASES = load_vectors("232.0-B-4/tc_transfer_frame.toml")
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2", "primary header")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.3.2.2", "segment header")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.4", "frame error control field")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_published_octets(case: dict[str, Any]) -> None:
     octets = bytes.fromhex(case["octets"])
@@ -40,6 +43,7 @@ def test_published_octets(case: dict[str, Any]) -> None:
     assert frame.control_command == (meanings[case["meaning"]] if "meaning" in case else None)
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.3.3", "control commands Unlock and Set V(R)")
 def test_control_commands_make_the_published_frames() -> None:
     made = [
         TcTransferFrame.control(command, spacecraft_id=3, virtual_channel_id=0, frame_error_control_present=True)
@@ -50,6 +54,7 @@ def test_control_commands_make_the_published_frames() -> None:
     assert [frame.frame_type for frame in made] == ["BC", "BC"]
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.3.1", "frames of type AD, BD and BC")
 @given(tc_transfer_frames())
 def test_the_slow_twin_makes_the_same_octets(frame: TcTransferFrame) -> None:
     parts = [
@@ -84,6 +89,7 @@ def test_any_octets_are_a_control_command_or_raise(octets: bytes) -> None:
             decode_control_command(octets)
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.7", "frame length, frames of 5 to 1024 octets")
 @pytest.mark.parametrize("octets", [6, 7, 1023, 1024])
 def test_lengths_up_to_1024(octets: int) -> None:
     frame = TcTransferFrame(**FRAME | {"transfer_frame_data_unit": bytes(octets - 5)})
@@ -133,6 +139,7 @@ def test_octets_that_are_no_frame(octets: str, error: type[DecodeError], match: 
     assert caught.value.clause.startswith("CCSDS 232.0-B-4 §4.1")
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.4.5", "fill behind a frame is removed by its length")
 def test_fill_behind_a_frame_is_left() -> None:
     octets = TcTransferFrame(**FRAME).encode() + b"\x55" * 4
     assert bytes(TcTransferFrame.decode_from(octets, **BOTH)[1]) == b"\x55" * 4
