@@ -1,7 +1,7 @@
 """Kernels in Rust.  Octets in: `bytes` is read in place, other buffers are copied first."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias, final, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +9,15 @@ from typing_extensions import Buffer
 
 @final
 class Octets(Buffer):
-    """Octets owned by Rust; read them through memoryview or numpy.frombuffer."""
+    """Octets owned by Rust; read them through memoryview or numpy.frombuffer, or by index and slice."""
 
+    def __new__(cls, octets: Buffer) -> Octets: ...
     def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, key: int, /) -> int: ...
+    @overload
+    def __getitem__(self, key: slice, /) -> memoryview: ...
+    def __reduce__(self) -> tuple[type[Octets], tuple[bytes]]: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
 # The receiving chain (native/ccsds-python/src/chain.rs); `ccsds.link.receiver` says what the parts mean.

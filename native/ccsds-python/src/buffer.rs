@@ -10,14 +10,28 @@ use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyMemoryView, PyType};
 
-/// Octets owned by Rust, read through the buffer protocol (`memoryview`, `numpy.frombuffer`).
+/// Octets owned by Rust, read through the buffer protocol (`memoryview`, `numpy.frombuffer`), or by index and slice.
 #[pyclass(frozen, module = "ccsds._native")]
 pub(crate) struct Octets(pub(crate) Vec<u8>);
 
 #[pymethods]
 impl Octets {
+    #[new]
+    fn new(octets: Input<'_>) -> Self {
+        Self(octets.octets().to_vec())
+    }
+
+    /// An octet as an integer, or a slice as a memoryview that shares them.
+    fn __getitem__<'py>(slf: &Bound<'py, Self>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        PyMemoryView::from(slf.as_any())?.get_item(key)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> (Bound<'py, PyType>, (Bound<'py, PyBytes>,)) {
+        (slf.get_type(), (PyBytes::new(slf.py(), &slf.get().0),))
+    }
+
     fn __len__(&self) -> usize {
         self.0.len()
     }
