@@ -1,5 +1,6 @@
 """Kernels in Rust.  Octets in: `bytes` is read in place, other buffers are copied first."""
 
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, final
 
@@ -110,7 +111,7 @@ def bch_encode(information: Buffer) -> bytes: ...
 def bch_decode(codeblocks: Buffer, mode: str) -> tuple[bytes, bytes]:
     """Information, and an int8 for each codeblock: bits corrected, or -1 where it is rejected."""
 
-def cltu_encode(frames: Buffer, offsets: NDArray[np.uint64], randomization: str) -> tuple[bytes, bytes]:
+def cltu_encode(frames: Buffer, offsets: NDArray[np.uint64] | array[int], randomization: str) -> tuple[bytes, bytes]:
     """CLTUs end to end, and their offsets (uint64, one more than CLTUs)."""
 
 def start_sequence_find(

@@ -6,9 +6,10 @@ randomized (optional), completed with fill and encoded; with an LDPC code they a
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from importlib import import_module
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 from ccsds import _native
@@ -206,9 +207,12 @@ class CltuEncoder:
 
         Raises: EncodeError: nothing to send, or a CLTU of more than `maximum_cltu_octets`.
         """
-        import numpy as np  # late: importing ccsds stays light
-
-        return self.encode_batch(frames, np.array([0, memoryview(frames).nbytes], np.uint64)).octets
+        given = memoryview(frames).nbytes
+        parameters = self._parameters
+        self._check_lengths(given, given)
+        if parameters.code != "BCH":
+            return self._encode_ldpc(frames, [0, given])[0]
+        return _native.cltu_encode(frames, array("Q", (0, given)), self._randomization)[0]
 
     def encode_frames(self, frames: Iterable[bytes]) -> EncodedCltus:
         """One CLTU for each frame.  Raises EncodeError, as `encode`."""
@@ -227,39 +231,40 @@ class CltuEncoder:
         import numpy as np
 
         offsets = np.ascontiguousarray(offsets, np.uint64)
-        self._check(memoryview(frames).nbytes, offsets)
-        parameters = self._parameters
-        if parameters.code != "BCH":
-            return self._encode_ldpc(frames, offsets)
-        on = "frame and fill" if parameters.randomize_fill else "frame"
-        octets, begins = _native.cltu_encode(frames, offsets, on if parameters.randomizer else "off")
-        return EncodedCltus(octets, np.frombuffer(begins, np.uint64))
-
-    def _check(self, given: int, offsets: NDArray[np.uint64]) -> None:
-        import numpy as np
-
+        given = memoryview(frames).nbytes
         if not len(offsets) or (offsets[1:] < offsets[:-1]).any() or offsets[-1] > given:
             raise EncodeError(f"{UNIT}: offsets are at least one, in order, within the {given} octets of frames")
-        lengths = np.diff(offsets)
-        if not len(lengths):
-            return
-        if not lengths.min():
+        if len(offsets) > 1:
+            lengths = np.diff(offsets)
+            self._check_lengths(int(lengths.min()), int(lengths.max()))
+        if self._parameters.code != "BCH":
+            octets, ends = self._encode_ldpc(frames, offsets.tolist())
+            return EncodedCltus(octets, np.array(ends, np.uint64))
+        octets, begins = _native.cltu_encode(frames, offsets, self._randomization)
+        return EncodedCltus(octets, np.frombuffer(begins, np.uint64))
+
+    @property
+    def _randomization(self) -> str:
+        if not self._parameters.randomizer:
+            return "off"
+        return "frame and fill" if self._parameters.randomize_fill else "frame"
+
+    def _check_lengths(self, least: int, greatest: int) -> None:
+        if not least:
             raise EncodeError(f"{UNIT}: there is no frame to send [{DOCUMENT} §5.2]")
-        most = self.cltu_octets(int(lengths.max()))
+        most = self.cltu_octets(greatest)
         if most > self._parameters.maximum_cltu_octets:
             raise EncodeError(
                 f"{UNIT}: {most} octets are more than maximum_cltu_octets, "
                 f"{self._parameters.maximum_cltu_octets} [{DOCUMENT} §8]"
             )
 
-    def _encode_ldpc(self, frames: Buffer, offsets: NDArray[np.uint64]) -> EncodedCltus:
-        import numpy as np
-
+    def _encode_ldpc(self, frames: Buffer, offsets: list[int]) -> tuple[bytes, list[int]]:
+        """CLTUs end to end, and their offsets."""
         parameters = self._parameters
         facts = parameters.facts
         octets = bytes(memoryview(frames))
-        bounds = offsets.tolist()
-        blocks = [self._completed(octets[begin:end]) for begin, end in pairwise(bounds)]
+        blocks = [self._completed(octets[begin:end]) for begin, end in pairwise(offsets)]
         codewords = bytes(ldpc_code(parameters.code).encode(b"".join(blocks)))
         if parameters.randomize_order == "after encoding":
             codewords = randomize(codewords, "telecommand", facts.codeword_octets)
@@ -268,9 +273,7 @@ class CltuEncoder:
             end = at + len(block) // facts.information_octets * facts.codeword_octets
             units.append(facts.start_sequence + codewords[at:end] + parameters.tail_sequence)
             at = end
-        begins = np.zeros(len(units) + 1, np.uint64)
-        np.cumsum([len(unit) for unit in units], out=begins[1:])
-        return EncodedCltus(b"".join(units), begins)
+        return b"".join(units), [0, *accumulate(map(len, units))]
 
     def _completed(self, frame: bytes) -> bytes:
         """A whole number of information blocks."""
