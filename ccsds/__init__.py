@@ -38,6 +38,7 @@ _HOME = {
     "UslpTransferFrameDataField": "ccsds.frames.uslp_data_field",
     "Clcw": "ccsds.frames.operational_control_field",
     "ReedSolomonCode": "ccsds.coding.reed_solomon",
+    "Cltu": "ccsds.coding.cltu_unit",
     "CltuEncoder": "ccsds.coding.cltu",
     "CltuDecoder": "ccsds.coding.cltu_decoder",
     "FrameDelimiter": "ccsds.procedures.frame_delimiting",
@@ -68,6 +69,7 @@ __all__ = [
     "CcsdsError",
     "CdsTime",
     "Clcw",
+    "Cltu",
     "CltuDecoder",
     "CltuEncoder",
     "CommandCoding",
@@ -115,6 +117,7 @@ __all__ = [
 if TYPE_CHECKING:
     from ccsds.coding.cltu import CltuEncoder
     from ccsds.coding.cltu_decoder import CltuDecoder
+    from ccsds.coding.cltu_unit import Cltu
     from ccsds.coding.reed_solomon import ReedSolomonCode
     from ccsds.errors import (
         CcsdsError,
