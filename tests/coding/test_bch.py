@@ -41,6 +41,7 @@ def flipped(octets: bytes, *bits: int) -> bytes:
     return bytes(changed)
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "3", "BCH (63,56) encoding: complemented parity, filler bit 0")
 @pytest.mark.parametrize("case", [case for case in CASES if case["kind"] == "bch_block"], ids=lambda case: case["id"])
 def test_published_codeblocks(case: dict[str, Any]) -> None:
     information = bytes.fromhex(case["info"])
@@ -83,6 +84,8 @@ def test_any_octets_are_judged_as_the_slow_way_does(codeblocks: bytes, mode: bch
             assert (got, corrected[number]) == (slow.octets_of(expected[0]), expected[1])
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "3", "BCH decoding: correction of one bit, detection of two")
+@pytest.mark.conforms("CCSDS 231.0-B-4", "3", "BCH decoding: error detection of up to three bits")
 def test_every_pattern_of_errors_that_the_code_is_for() -> None:
     information = random.Random(1).randbytes(7)
     word = bch.encode(information)

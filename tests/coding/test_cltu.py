@@ -41,6 +41,8 @@ def slow(frame: bytes, randomizer: bool, randomize_fill: bool) -> bytes:
     return START + bch.encode(information) + TAIL
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "6", "TC randomizer before BCH encoding")
+@pytest.mark.conforms("CCSDS 231.0-B-4", "5.2", "CLTU with BCH: start sequence, fill, tail sequence")
 @pytest.mark.parametrize("case", of_kind("cltu"), ids=lambda case: case["id"])
 def test_published_cltus(case: dict[str, Any]) -> None:
     frame, unit = bytes.fromhex(case["frame"]), bytes.fromhex(case["cltu"])
@@ -54,6 +56,7 @@ def test_published_cltus(case: dict[str, Any]) -> None:
     assert (received.end, received.codewords) == (CltuEnd.TAIL, (len(unit) - 10) // 8)
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "6", "fill randomized with the frame, as an option")
 def test_fill_that_is_randomized_is_an_option_and_decodes_too() -> None:
     case = next(case for case in of_kind("wrong") if case["id"] == "dariol83-randomized-fill")
     frame, unit = bytes.fromhex(case["frame"]), bytes.fromhex(case["cltu"])
@@ -88,6 +91,7 @@ def test_equals_the_steps_one_after_the_other(frame: bytes, randomization: tuple
     assert encoder.encode(frame) == slow(frame, *randomization)
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "5.2.3", "frames one by one, and several frames in a CLTU")
 @given(st.lists(st.binary(min_size=1, max_size=100), max_size=8), st.booleans())
 def test_a_batch_is_single_cltus_side_by_side(frames: list[bytes], randomizer: bool) -> None:
     encoder = CltuEncoder(randomizer=randomizer)
@@ -117,6 +121,7 @@ def test_what_cannot_be_sent() -> None:
     ("options", "message"),
     [
         ({"code": "BHC"}, r"code is 'BCH' or .*, not 'BHC' \[CCSDS 231.0-B-4 §8\]"),
+        ({"code": "LDPC (256,128)"}, r"not 'LDPC \(256,128\)'"),  # of 231.1-O-1 only
         ({"code": "LDPC (128,64)", "randomizer": False}, r"randomizer cannot be off with LDPC \(128,64\).* §6\]"),
         ({"randomize_order": "after encoding"}, r"randomize_order of BCH is 'before encoding', not .* §6\]"),
         ({"code": "LDPC (512,256)", "randomize_order": "never"}, r"'before encoding' or 'after encoding', not 'never'"),

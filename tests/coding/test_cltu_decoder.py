@@ -82,6 +82,7 @@ def expected(bits: str, chosen: dict[str, Any]) -> list[ReceivedCltu]:
     return [ReceivedCltu(*row[:-1], CltuEnd(row[-1])) for row in found]
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "5.3", "CLTU reception with BCH at any bit offset")
 @settings(max_examples=150)
 @given(streams(), options)
 def test_equals_the_oracle(bits: str, chosen: dict[str, Any]) -> None:
@@ -129,6 +130,9 @@ def test_any_octets_are_taken_and_accounted_for(octets: bytes, chosen: dict[str,
     assert decoder.counters.bits == 8 * len(octets)
 
 
+@pytest.mark.conforms(
+    "CCSDS 231.0-B-4", "5.3", "start sequence with no error when detecting, one when correcting"
+)
 @pytest.mark.parametrize("offset", range(8))
 @pytest.mark.parametrize(("mode", "tolerated"), [("detect", 0), ("correct", 1)])
 def test_errors_in_the_start_sequence(offset: int, mode: Any, tolerated: int) -> None:
@@ -159,6 +163,7 @@ def test_one_error_in_each_codeblock() -> None:
     assert detecting.counters.false_starts == 1
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "5.3", "decoding ends at the first rejected codeword")
 def test_decoding_ends_at_the_first_rejected_codeblock() -> None:
     unit = bytearray(CltuEncoder().encode(bytes(range(70))))
     unit[2 + 8 * 4] ^= 0x11  # two errors in the fifth
@@ -180,6 +185,7 @@ def test_the_next_cltu_may_follow_at_once_and_may_begin_in_a_rejected_codeblock(
     assert [unit.end for unit in received] == [CltuEnd.REJECTED, CltuEnd.TAIL]
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "5.3", "states INACTIVE, SEARCH and DECODE")
 def test_states() -> None:
     unit = CltuEncoder().encode(bytes(70))
     decoder = CltuDecoder(active=False)
@@ -213,6 +219,7 @@ def test_a_cltu_of_the_greatest_length_ends_with_its_tail_and_a_longer_one_is_cu
     assert (cut.end, cut.codewords, cut.end_bit_position) == (CltuEnd.LIMIT, 9, 16 + 9 * 64)
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "5.3", "inverted streams, as an option")
 def test_inverted_streams_are_taken_where_asked_for() -> None:
     unit = bytes(octet ^ 0xFF for octet in CltuEncoder(randomizer=True).encode(b"inverted frame"))
     assert not CltuDecoder(randomizer=True).feed(unit)

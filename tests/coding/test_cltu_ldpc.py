@@ -41,6 +41,7 @@ def receive(decoder: CltuDecoder, octets: bytes) -> list[ReceivedCltu]:
     return [*decoder.feed(octets), *decoder.finish()]
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "5.2", "CLTU with LDPC: start sequence of 64 bits, fill")
 def test_published_cltu() -> None:
     unit = bytes.fromhex(PUBLISHED["cltu"])
     assert CltuEncoder("LDPC (128,64)").encode(FRAME) == unit
@@ -49,6 +50,7 @@ def test_published_cltu() -> None:
     assert (received.codewords, received.corrected_bits, received.end) == (2, 0, CltuEnd.FINISHED)
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "6", "TC randomizer after LDPC encoding, preset at each codeword")
 def test_the_generator_is_preset_at_every_codeword() -> None:
     wrong = bytes.fromhex(CASES["ldpc64-two-codewords-single-seed"]["cltu"])
     assert CltuEncoder("LDPC (128,64)").encode(FRAME) != wrong
@@ -56,6 +58,7 @@ def test_the_generator_is_preset_at_every_codeword() -> None:
     assert [unit.codewords for unit in receive(decoder, wrong)] == [1]
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "6", "TC randomizer before LDPC encoding, as issue 3 has it")
 @pytest.mark.parametrize("code", LDPC)
 def test_the_order_of_issue_3_is_an_option(code: Code) -> None:
     facts = CODES[code]
@@ -73,6 +76,9 @@ def test_the_order_of_issue_3_is_an_option(code: Code) -> None:
     assert other is None or other.octets[:100] != frame
 
 
+@pytest.mark.conforms(
+    "CCSDS 231.0-B-4", "5.2.4", "optional tail sequence of LDPC (128,64), of Corrigendum 1 and before"
+)
 @pytest.mark.parametrize("tail", LDPC_TAIL_SEQUENCES)
 def test_each_tail_and_none(tail: Tail) -> None:
     encoder = CltuEncoder("LDPC (128,64)", tail=tail)
@@ -125,6 +131,7 @@ def test_any_split_is_one_stream(code: Code, frames: list[bytes], lead: int, pie
     assert decoder.counters == whole.counters
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "5.3", "CLTU reception with LDPC from soft symbols")
 @pytest.mark.parametrize(("code", "es_n0_db"), [("LDPC (128,64)", 1.0), ("LDPC (512,256)", 0.0)])
 def test_soft_symbols_in_noise(code: Code, es_n0_db: float) -> None:
     # Rate 1/2: Eb/N0 is 3 dB more.

@@ -35,6 +35,7 @@ def balance(delimiter: FrameDelimiter) -> None:
     assert counters.candidate_octets == counters.frame_octets + counters.fill_octets + counters.discarded_octets
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.4", "frame delimiting, fill removal, several frames in a CLTU")
 @given(
     st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=4), st.booleans(), st.booleans(), st.booleans()
 )

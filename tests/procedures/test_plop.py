@@ -21,6 +21,7 @@ def modes(steps: list[Radiated]) -> str:
     return "".join(str(step.mode.value) for step in steps)
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "7", "PLOP-2, with an idle sequence after each CLTU")
 @given(st.integers(0, 4), st.integers(1, 3), st.integers(1, 3))
 def test_plop_2_keeps_the_carrier_modulated(cltus: int, repetitions: int, idle_octets: int) -> None:
     operations = PhysicalLayerOperations(2, idle_octets=idle_octets)
@@ -30,6 +31,7 @@ def test_plop_2_keeps_the_carrier_modulated(cltus: int, repetitions: int, idle_o
     assert {step.octets for step in steps if step.mode == 4} <= {b"\x55" * idle_octets}
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "7", "PLOP-1")
 @given(st.integers(0, 4), st.integers(1, 3), st.integers(0, 3))
 def test_plop_1_switches_it_off_after_each_cltu(cltus: int, repetitions: int, idle_octets: int) -> None:
     operations = PhysicalLayerOperations(1, idle_octets=idle_octets)
@@ -38,6 +40,7 @@ def test_plop_1_switches_it_off_after_each_cltu(cltus: int, repetitions: int, id
     assert modes(steps).count("3") == cltus * repetitions
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "7", "acquisition sequence of 16 octets and more")
 @pytest.mark.parametrize(("first_bit", "octet"), [(0, 0x55), (1, 0xAA)])
 def test_the_acquisition_sequence_begins_with_either(first_bit: Any, octet: int) -> None:
     operations = PhysicalLayerOperations(2, acquisition_octets=20, acquisition_first_bit=first_bit)
@@ -101,6 +104,7 @@ def receive(decoder: CltuDecoder, steps: list[Radiated]) -> list[ReceivedCltu]:
     return received
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "7", "repeated transmission of CLTUs")
 @given(
     st.lists(st.binary(min_size=1, max_size=50), max_size=5), st.integers(1, 3), st.sampled_from([1, 2]), st.booleans()
 )
