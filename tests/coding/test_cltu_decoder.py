@@ -130,9 +130,7 @@ def test_any_octets_are_taken_and_accounted_for(octets: bytes, chosen: dict[str,
     assert decoder.counters.bits == 8 * len(octets)
 
 
-@pytest.mark.conforms(
-    "CCSDS 231.0-B-4", "5.3", "start sequence with no error when detecting, one when correcting"
-)
+@pytest.mark.conforms("CCSDS 231.0-B-4", "5.3", "start sequence with no error when detecting, one when correcting")
 @pytest.mark.parametrize("offset", range(8))
 @pytest.mark.parametrize(("mode", "tolerated"), [("detect", 0), ("correct", 1)])
 def test_errors_in_the_start_sequence(offset: int, mode: Any, tolerated: int) -> None:
