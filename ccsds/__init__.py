@@ -38,6 +38,12 @@ _HOME = {
     "UslpTransferFrameDataField": "ccsds.frames.uslp_data_field",
     "Clcw": "ccsds.frames.operational_control_field",
     "ReedSolomonCode": "ccsds.coding.reed_solomon",
+    "Cltu": "ccsds.coding.cltu_unit",
+    "CltuEncoder": "ccsds.coding.cltu",
+    "CltuDecoder": "ccsds.coding.cltu_decoder",
+    "FrameDelimiter": "ccsds.procedures.frame_delimiting",
+    "PhysicalLayerOperations": "ccsds.procedures.plop",
+    "CommandCoding": "ccsds.link.command_coding",
     "MasterChannel": "ccsds.link.managed_parameters",
     "Mission": "ccsds.link.managed_parameters",
     "PhysicalChannel": "ccsds.link.managed_parameters",
@@ -63,6 +69,10 @@ __all__ = [
     "CcsdsError",
     "CdsTime",
     "Clcw",
+    "Cltu",
+    "CltuDecoder",
+    "CltuEncoder",
+    "CommandCoding",
     "ConfigurationError",
     "CucTime",
     "DayTime",
@@ -72,6 +82,7 @@ __all__ = [
     "Field",
     "FieldError",
     "FrameBatch",
+    "FrameDelimiter",
     "IntegrityError",
     "InternetProtocolExtension",
     "Layout",
@@ -81,6 +92,7 @@ __all__ = [
     "PacketBatch",
     "PacketType",
     "PhysicalChannel",
+    "PhysicalLayerOperations",
     "ProtocolError",
     "PusTelecommand",
     "PusTelemetry",
@@ -103,6 +115,9 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from ccsds.coding.cltu import CltuEncoder
+    from ccsds.coding.cltu_decoder import CltuDecoder
+    from ccsds.coding.cltu_unit import Cltu
     from ccsds.coding.reed_solomon import ReedSolomonCode
     from ccsds.errors import (
         CcsdsError,
@@ -122,6 +137,7 @@ if TYPE_CHECKING:
     from ccsds.frames.uslp_data_field import UslpTransferFrameDataField
     from ccsds.layout import Field, Layout
     from ccsds.link.account import Account
+    from ccsds.link.command_coding import CommandCoding
     from ccsds.link.frame_batch import FrameBatch
     from ccsds.link.managed_parameters import MasterChannel, Mission, PhysicalChannel, VirtualChannel
     from ccsds.link.missions import load_mission, mission_names
@@ -134,6 +150,8 @@ if TYPE_CHECKING:
     from ccsds.packets.time_codes import CdsTime, CucTime
     from ccsds.packets.time_codes_calendar import AsciiTime, CcsTime
     from ccsds.packets.time_codes_scale import DayTime, LeapSeconds
+    from ccsds.procedures.frame_delimiting import FrameDelimiter
+    from ccsds.procedures.plop import PhysicalLayerOperations
 
 
 def __getattr__(name: str) -> object:

@@ -142,6 +142,9 @@ def _content(content: bytes, form: str, name: str) -> bytes:
     help="TM: octets of a secondary header whose length field lies",
     group="Frame",
 )
+@style.option(
+    "--randomizer/--no-randomizer", default=None, help="CLTU: randomized; found out if left out", group="Frame"
+)
 @style.option("--hex", "form", flag_value="hex", help="the file or standard input is hex text", group="Input")
 @style.option("--binary", "form", flag_value="binary", help="the file or standard input is raw octets", group="Input")
 @style.option("--json", "as_json", is_flag=True, help="write JSON", group="Output")
@@ -160,6 +163,7 @@ def command(
     issue: int,
     data_field: str,
     secondary_header: int | None,
+    randomizer: bool | None,
     form: str | None,
     as_json: bool,
 ) -> None:
@@ -185,6 +189,7 @@ def command(
         issue=issue,
         data_field=data_field,
         secondary_header_octets=secondary_header,
+        randomized=randomizer,
     )
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=2))

@@ -1,4 +1,7 @@
-"""Pseudo-randomizers of telemetry channels.  Source: CCSDS 131.0-B-5 and B-6, section 10.4."""
+"""Pseudo-randomizers.
+
+Sources: CCSDS 131.0-B-5 and B-6, section 10.4 (telemetry); CCSDS 231.0-B-4, section 6 (telecommand).
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Sequence", "randomize", "sequence_octets"]
 
-Sequence = Literal["short", "long"]
-"""Managed parameter: "short" has a period of 255 bits (the only one up to 131.0-B-4), "long" one of 131071."""
+Sequence = Literal["short", "long", "telecommand"]
+"""Telemetry, managed parameter: "short" has a period of 255 bits (the only one up to 131.0-B-4), "long" one of 131071.
+
+"telecommand" is another sequence of 255 bits; both begin with the octet ff.
+"""
 
 
 def randomize(octets: Buffer, sequence: Sequence = "short", block_octets: int | None = None) -> bytes:
@@ -23,7 +29,7 @@ def randomize(octets: Buffer, sequence: Sequence = "short", block_octets: int | 
              block_octets: the generator is preset at the start of every block of this many octets (the last
              may be shorter); without it, at the start of `octets` only.
     Raises:  ValueError: another sequence, or blocks of no octets.
-    Source:  CCSDS 131.0-B-5, sections 10.3 and 10.4.
+    Source:  CCSDS 131.0-B-5, sections 10.3 and 10.4; CCSDS 231.0-B-4, section 6.
     """
     return _native.randomize(octets, sequence, block_octets)
 

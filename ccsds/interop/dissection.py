@@ -6,11 +6,12 @@ import difflib
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from ccsds.coding.cltu_unit import START_SEQUENCE
 from ccsds.errors import DecodeError
 from ccsds.frames import aos, tc, tm, uslp
 from ccsds.frames import operational_control_field as control
 from ccsds.frames.error_control import frame_error_control
-from ccsds.interop import dissection_frames, dissection_packets
+from ccsds.interop import dissection_coding, dissection_frames, dissection_packets
 from ccsds.interop.dissection_walk import DissectedField, UnitKind, Walk
 from ccsds.layout import Octets
 
@@ -68,7 +69,7 @@ class Dissection(NamedTuple):
 
 
 UNITS: Final[Mapping[str, UnitKind]] = {
-    kind.name: kind for kind in (*dissection_packets.KINDS, *dissection_frames.KINDS)
+    kind.name: kind for kind in (*dissection_packets.KINDS, *dissection_frames.KINDS, *dissection_coding.KINDS)
 }
 
 
@@ -91,6 +92,8 @@ def guess_unit(octets: Octets) -> str:
         for name in ("clcw", "type-2-report"):
             if _decode(UNITS[name], whole, {})[0] is not None:
                 return name
+    if whole.startswith(START_SEQUENCE):  # of the others, only an encapsulation packet can begin so
+        return "cltu"
     version = whole[0] >> 6 if whole else 0
     if version == aos.VERSION_NUMBER:
         return "aos-transfer-frame"

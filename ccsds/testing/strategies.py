@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
+from ccsds.coding.cltu_unit import Cltu
 from ccsds.frames import aos, aos_data_field, tc, tm, uslp, uslp_data_field
 from ccsds.frames.aos import AosTransferFrame
 from ccsds.frames.aos_data_field import BitstreamProtocolDataUnit, MultiplexingProtocolDataUnit
@@ -31,6 +32,7 @@ __all__ = [
     "ccs_times",
     "cds_times",
     "clcws",
+    "cltus",
     "control_commands",
     "cuc_times",
     "encapsulation_packets",
@@ -227,6 +229,13 @@ def tc_transfer_frames(draw: DrawFn, *, maximum_data_octets: int = 64) -> TcTran
             values |= draw(field_values(tc.SEGMENT_HEADER))
             values["sequence_flags"] = SegmentSequenceFlags(values["sequence_flags"])
     return TcTransferFrame(frame_error_control_present=draw(st.booleans()), **values)
+
+
+def cltus(*, maximum_codeblocks: int = 6) -> SearchStrategy[Cltu]:
+    """CLTUs with BCH, randomized or not, of a whole number of codeblocks."""
+    sizes = st.integers(1, maximum_codeblocks)
+    information = sizes.flatmap(lambda blocks: st.binary(min_size=7 * blocks, max_size=7 * blocks))
+    return st.builds(Cltu, information=information, randomized=st.booleans())
 
 
 @st.composite

@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 
 from ccsds.coding.randomizer import Sequence, randomize, sequence_octets
 
-REGISTERS = {"short": (0xFF, (0, 3, 5, 7), 7), "long": (0x18E38, (0, 14), 16)}
+REGISTERS = {
+    "short": (0xFF, (0, 3, 5, 7), 7),
+    "long": (0x18E38, (0, 14), 16),
+    "telecommand": (0xFF, (0, 1, 2, 3, 4, 6), 7),
+}
 
 
 def slow_sequence(sequence: str, octets: int) -> bytes:
@@ -23,7 +27,7 @@ def slow_sequence(sequence: str, octets: int) -> bytes:
 
 
 SLOW = {sequence: slow_sequence(sequence, 17000) for sequence in REGISTERS}
-sequences = st.sampled_from(["short", "long"])
+sequences = st.sampled_from(["short", "long", "telecommand"])
 
 
 @given(sequences, st.integers(0, 17000))
@@ -54,7 +58,7 @@ def test_any_buffer_is_taken(kind: type) -> None:
 
 
 def test_wrong_arguments() -> None:
-    with pytest.raises(ValueError, match="'short' or 'long'"):
+    with pytest.raises(ValueError, match="'short', 'long' or 'telecommand'"):
         randomize(b"", "medium")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="block_octets"):
         randomize(b"abc", "short", 0)

@@ -36,6 +36,7 @@ DRAWN: dict[str, st.SearchStrategy[Any]] = {
     "cds-time": strategies.cds_times(),
     "ccs-time": strategies.ccs_times(),
     "ascii-time": strategies.ascii_times(),
+    "cltu": strategies.cltus(),
 }
 MANAGED = st.fixed_dictionaries(
     {},
@@ -50,6 +51,7 @@ MANAGED = st.fixed_dictionaries(
         "packets": st.booleans(),
         "segment_header_present": st.none() | st.booleans(),
         "frame_error_control_octets": st.sampled_from([None, 2, 4]),
+        "randomized": st.none() | st.booleans(),
         "packet_error_control": st.sampled_from([0, 1, 2]),
         "time_octets": st.none() | st.integers(0, 9),
         "spare_octets": st.integers(0, 3),
@@ -128,12 +130,13 @@ def test_no_octets_raise(data: st.DataObject, managed: dict[str, Any], name: str
         ("232.0-B-4/clcw.toml", "clcw", "clcw"),
         ("232.0-B-4/tc_transfer_frame.toml", "frame", "tc-transfer-frame"),
         ("732.1-B-3/uslp_transfer_frame.toml", "frame", "uslp-transfer-frame"),
+        ("231.0-B-4/cltu.toml", "cltu", "cltu"),
     ],
 )
 def test_published_units_are_guessed(file: str, kind: str, name: str) -> None:
     for case in load_vectors(file):
         if case["kind"] == kind:
-            assert guess_unit(bytes.fromhex(case["octets"])) == name, case["id"]
+            assert guess_unit(bytes.fromhex(case.get("octets") or case[kind])) == name, case["id"]
 
 
 @given(strategies.space_packets())

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ccsds.coding.cltu_unit import Cltu
 from ccsds.errors import DecodeError, EncodeError, IntegrityError, TruncatedError
 from ccsds.frames.aos import AosTransferFrame
 from ccsds.frames.aos_data_field import BitstreamProtocolDataUnit, MultiplexingProtocolDataUnit
@@ -47,6 +48,7 @@ UNITS: list[tuple[type[Any], st.SearchStrategy[Any]]] = [
     (PusTelecommand, strategies.pus_telecommands()),
     (PusTelemetry, strategies.pus_telemetry()),
     (InternetProtocolExtension, strategies.internet_protocol_extensions()),
+    (Cltu, strategies.cltus()),
 ]
 FRAMES = (TmTransferFrame, AosTransferFrame, TcTransferFrame, UslpTransferFrame)
 ZONES: dict[type[Any], Any] = {  # they take all that there is; how many octets of theirs are still too few
@@ -111,6 +113,8 @@ def any_managed(draw: st.DrawFn, cls: type[Any]) -> dict[str, Any]:
             "spare_octets": draw(st.integers(0, 4)),
             "check": draw(st.booleans()),
         }
+    if cls is Cltu:
+        return {"randomized": draw(st.booleans())}
     return {"issue": draw(st.integers(1, 5))} if cls is MultiplexingProtocolDataUnit else {}
 
 

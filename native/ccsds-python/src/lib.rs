@@ -3,6 +3,7 @@ mod buffer;
 mod chain;
 mod coding;
 mod packets;
+mod telecommand;
 
 use pyo3::prelude::*;
 
@@ -19,4 +20,8 @@ mod native {
     };
     #[pymodule_export]
     use crate::packets::{Column, cut_columns, packet_columns, scan_packets, space_packet_header_fields};
+    #[pymodule_export]
+    use crate::telecommand::{
+        CltuDecoder, bch_decode, bch_encode, cltu_encode, start_sequence_cosine, start_sequence_find,
+    };
 }
