@@ -14,12 +14,16 @@ use crate::buffer::Input;
 const WORTH_RELEASING: usize = 4096;
 
 /// Do `work` on `octets` octets, with the interpreter released where there are many.
-fn released<T: Send>(py: Python<'_>, octets: usize, work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn released<T: Send>(py: Python<'_>, octets: usize, work: impl FnOnce() -> T + Send) -> T {
     if octets < WORTH_RELEASING { work() } else { py.detach(work) }
 }
 
 /// New `bytes`, filled before anybody else sees them.
-fn filled<'py>(py: Python<'py>, length: usize, fill: impl FnOnce(&mut [u8]) + Send) -> PyResult<Bound<'py, PyBytes>> {
+pub(crate) fn filled<'py>(
+    py: Python<'py>,
+    length: usize,
+    fill: impl FnOnce(&mut [u8]) + Send,
+) -> PyResult<Bound<'py, PyBytes>> {
     PyBytes::new_with(py, length, |octets| {
         released(py, length, || fill(octets));
         Ok(())
@@ -202,7 +206,7 @@ impl ReedSolomon {
 }
 
 /// How many units of `unit` octets there are in `octets`; Err where there is a rest.
-fn whole(octets: usize, unit: usize) -> PyResult<usize> {
+pub(crate) fn whole(octets: usize, unit: usize) -> PyResult<usize> {
     if octets.is_multiple_of(unit) {
         return Ok(octets / unit);
     }

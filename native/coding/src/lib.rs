@@ -1,6 +1,7 @@
-//! Synchronisation and channel coding kernels.  Sources: CCSDS 131.0-B-5 and B-6, 132.0-B-3, 732.0-B-5.
+//! Synchronisation and channel coding kernels.  Sources: CCSDS 131.0-B-5 and B-6, 132.0-B-3, 231.0-B-4, 732.0-B-5.
 
 pub mod crc;
 pub mod header_error_control;
+pub mod ldpc;
 pub mod randomizer;
 pub mod reed_solomon;
