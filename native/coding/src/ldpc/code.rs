@@ -9,7 +9,7 @@ use super::generator::Generator;
 use super::graph::Graph;
 use super::min_sum::{LANES, State};
 use super::ordered_statistics::OrderedStatistics;
-use super::quantise::{TYPICAL, decide, decide_soft, quantise};
+use super::quantise::{Decide, DecideSoft, Quantise, TYPICAL};
 use super::sum_product::SumProduct;
 use super::variant::Variant;
 
@@ -208,7 +208,7 @@ impl Decoding<'_> {
                 let mut hard = vec![0; llr.len() / 8];
                 for (index, octets) in hard.chunks_exact_mut(length).enumerate() {
                     let llr = &llr[8 * length * index..][..8 * length];
-                    if !self.options.variant.run(|| decide_soft(llr, octets)) {
+                    if !self.options.variant.run(DecideSoft { llr, octets }) {
                         silent.push(index);
                     }
                 }
@@ -247,7 +247,7 @@ impl Decoding<'_> {
             }
             Received::Soft(llr) => {
                 let (llr, integers) = (&llr[8 * index * length..][..8 * length], &mut self.integers[..]);
-                self.options.variant.run(|| quantise(llr, integers));
+                self.options.variant.run(Quantise { llr, integers });
             }
         }
     }
@@ -322,7 +322,7 @@ impl Decoding<'_> {
                 if converged || *iterations >= self.options.maximum_iterations {
                     state.leave(lane, &mut self.integers);
                     let (integers, found) = (&self.integers[..], &mut self.found[..]);
-                    self.options.variant.run(|| decide(integers, found));
+                    self.options.variant.run(Decide { integers, octets: found });
                     self.finish(*index, *iterations, converged);
                     *place = None;
                 }

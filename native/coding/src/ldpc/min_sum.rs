@@ -3,7 +3,7 @@
 //! A lane never sees another, so a word decodes alike wherever it stands; integers make the variants equal bit for bit.
 
 use super::graph::Graph;
-use super::variant::Variant;
+use super::variant::{Variant, Work};
 
 /// Code words decoded together.
 pub(crate) const LANES: usize = 32;
@@ -34,7 +34,7 @@ impl State {
 
     /// One iteration; all ones for each word that is one of the code now, every bit being decided, else zero.
     pub(crate) fn iterate(&mut self, graph: &Graph, variant: Variant) -> Lanes {
-        let done = variant.run(|| iterate(self, graph));
+        let done = variant.run(Iteration { state: self, graph });
         self.keep.0 = [-1; LANES];
         done
     }
@@ -50,6 +50,20 @@ impl State {
     /// What became of the bits sent of the word in a lane.
     pub(crate) fn leave(&self, lane: usize, sent: &mut [i16]) {
         sent.iter_mut().zip(&self.totals).for_each(|(integer, total)| *integer = total.0[lane]);
+    }
+}
+
+struct Iteration<'a> {
+    state: &'a mut State,
+    graph: &'a Graph,
+}
+
+impl Work for Iteration<'_> {
+    type Output = Lanes;
+
+    #[inline(always)]
+    fn run(self) -> Lanes {
+        iterate(self.state, self.graph)
     }
 }
 

@@ -1,5 +1,7 @@
 //! From what a demodulator gives to the small integers that the decoders compute with.
 
+use super::variant::Work;
+
 /// What a bit of typical reliability becomes.
 pub(crate) const TYPICAL: i16 = 128;
 /// The most that a finite ratio becomes.
@@ -10,6 +12,51 @@ const MAGNITUDE: u32 = 0x7FFF_FFFF;
 /// Added to a number below 2^51, it rounds it to the nearest integer and leaves that in the lowest bits.
 const ROUND: f64 = (1_u64 << 52) as f64;
 const INFINITE: u32 = 0x7F80_0000;
+
+/// See [`quantise`].
+pub(crate) struct Quantise<'a> {
+    pub(crate) llr: &'a [f32],
+    pub(crate) integers: &'a mut [i16],
+}
+
+impl Work for Quantise<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        quantise(self.llr, self.integers);
+    }
+}
+
+/// See [`decide_soft`].
+pub(crate) struct DecideSoft<'a> {
+    pub(crate) llr: &'a [f32],
+    pub(crate) octets: &'a mut [u8],
+}
+
+impl Work for DecideSoft<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        decide_soft(self.llr, self.octets)
+    }
+}
+
+/// See [`decide`].
+pub(crate) struct Decide<'a> {
+    pub(crate) integers: &'a [i16],
+    pub(crate) octets: &'a mut [u8],
+}
+
+impl Work for Decide<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        decide(self.integers, self.octets);
+    }
+}
 
 /// Whether a magnitude is zero or no number.
 #[inline(always)]
@@ -22,7 +69,7 @@ fn says_nothing(magnitude: u32) -> bool {
 /// Zeros and NaN, which say nothing, become zero; everything else keeps its sign.  The mean is taken over the bit
 /// patterns, which grow nearly with the logarithm: it is exact, whatever the order, and a few large values hardly move it.
 #[inline(always)]
-pub(crate) fn quantise(llr: &[f32], integers: &mut [i16]) {
+fn quantise(llr: &[f32], integers: &mut [i16]) {
     let (mut sum, mut count) = (0_u64, 0_u32);
     for value in llr {
         let bits = value.to_bits() & MAGNITUDE;
@@ -43,7 +90,7 @@ pub(crate) fn quantise(llr: &[f32], integers: &mut [i16]) {
 
 /// Hard decisions on one word, first bit highest; whether every ratio says something.  What says nothing counts as 0.
 #[inline(always)]
-pub(crate) fn decide_soft(llr: &[f32], octets: &mut [u8]) -> bool {
+fn decide_soft(llr: &[f32], octets: &mut [u8]) -> bool {
     let mut silent = 0;
     for (octets, values) in octets.chunks_exact_mut(8).zip(llr.chunks_exact(64)) {
         let mut ones = [0; 64];
@@ -58,7 +105,7 @@ pub(crate) fn decide_soft(llr: &[f32], octets: &mut [u8]) -> bool {
 
 /// Hard decisions on what decoders compute with, first bit highest.  A zero counts as 0.
 #[inline(always)]
-pub(crate) fn decide(integers: &[i16], octets: &mut [u8]) {
+fn decide(integers: &[i16], octets: &mut [u8]) {
     for (octets, integers) in octets.chunks_exact_mut(8).zip(integers.chunks_exact(64)) {
         let mut ones = [0; 64];
         for (one, integer) in ones.iter_mut().zip(integers) {

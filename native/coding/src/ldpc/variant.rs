@@ -1,4 +1,14 @@
-//! One text for several instruction sets: what is inlined into [`Variant::run`] is compiled for each of them.
+//! One text for several instruction sets: a [`Work`] is compiled for each of them.
+
+/// What a variant does.  `run` must be `inline(always)`, and all that it calls where speed matters: only what is inlined
+/// is compiled for the variant's instructions, which is why this is no closure.
+pub(crate) trait Work {
+    /// What comes of it.
+    type Output;
+
+    /// Do it.
+    fn run(self) -> Self::Output;
+}
 
 /// How the kernels compute; all give the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,9 +47,9 @@ impl Variant {
         Variant::ALL.into_iter().rev().find(|variant| variant.is_available()).unwrap_or(Variant::Portable)
     }
 
-    /// Do `work`, compiled for the instructions of this variant as far as it is inlined; portable where they are missing.
+    /// Do `work` with the instructions of this variant, portably where the processor has them not.
     #[inline(always)]
-    pub(crate) fn run<R>(self, work: impl FnOnce() -> R) -> R {
+    pub(crate) fn run<W: Work>(self, work: W) -> W::Output {
         match self {
             #[cfg(target_arch = "x86_64")]
             #[allow(unsafe_code)]
@@ -49,19 +59,19 @@ impl Variant {
             #[allow(unsafe_code)]
             // SAFETY: the guard has asked the processor for the features of the function.
             Variant::Avx512 if self.is_available() => unsafe { run_avx512(work) },
-            _ => work(),
+            _ => work.run(),
         }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn run_avx2<R>(work: impl FnOnce() -> R) -> R {
-    work()
+fn run_avx2<W: Work>(work: W) -> W::Output {
+    work.run()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512bw,avx512dq,avx512vl")]
-fn run_avx512<R>(work: impl FnOnce() -> R) -> R {
-    work()
+fn run_avx512<W: Work>(work: W) -> W::Output {
+    work.run()
 }
