@@ -23,8 +23,8 @@ EBN0_DB = 4.0
 BIT_ERROR_RATE = 1e-3
 TITLE = "LDPC codes of telecommand"
 INCLUDED = f"""`benchmarks/ldpc_codes.py`.  Thousand code words/s; the note has the same as Mbit/s of information.
-{WORDS} words a call of what the Python face calls, its result included; at most 50 iterations.  Encoding: a product with
-the generator matrix in numpy stands beside it, on bits, float32 (packing not counted).  Decoding: `ldpc` 2.4.1,
+{WORDS} words a call of what the Python face calls, its result included; at most 50 iterations.  Encoding: a product of
+bits with the generator matrix in numpy stands beside it, float32, packing not counted.  Decoding: `ldpc` 2.4.1,
 BpDecoder in C++ with the same algorithm (min-sum scaled by 0.75, serial schedule), which takes a word a call;
 {PEER_WORDS} words.  Hard: bit error rate {BIT_ERROR_RATE}; soft: Eb/N0 {EBN0_DB:g} dB."""
 HERE = Path(__file__).resolve().parent
