@@ -62,7 +62,7 @@ class Map(_Sharing, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One multiplexer access point of a TC or USLP virtual channel (232.0-B-4 table 5-4, 732.1-B-3 table 5-5).
 
     service: packets, access (MAP access: data units as they are), octet_stream (USLP).
-    blocking: several packets may share a frame; not in USLP frames of fixed length, where packets always follow closely.
+    blocking: several packets may share a frame (in USLP frames of fixed length they do anyway).
     uslp_protocol_id: of its data; left out: 0 of packets, 5 of access, 4 of an octet stream.
     """
 
@@ -105,7 +105,7 @@ class VirtualChannel(_Sharing, frozen=True, kw_only=True, forbid_unknown_fields=
     segment_header: TC, frames of this channel have a segment header, and MAPs.
     maps: those that differ from the defaults.  multiplexing, polling: as of the master channel, among the MAPs.
     blocking: TC without segment headers, several packets may share a frame.
-    cop: the procedure of its sequence-controlled service: "COP-1" or none.  cop_1: its parameters, which a sender needs.
+    cop: the procedure of its sequence-controlled service: "COP-1" or none.  cop_1: its parameters; a sender needs them.
     frame_count_octets_sequence_controlled, frame_count_octets_expedited: USLP, of the virtual channel frame count.
     truncated_frame_octets: USLP, frames of this length with the truncated header occur on it.
     secondary_header_octets: TM, octets of the secondary header; a receiver believes this more than its length field.
@@ -159,7 +159,7 @@ class MasterChannel(_Sharing, frozen=True, kw_only=True, forbid_unknown_fields=T
         the polling vector.  polling: that vector, identifiers of virtual channels in the order of their turns.
     secondary_header_octets: TM, when sending, of the secondary header that all frames of the master channel have.
     idle_virtual_channel_id: TM, when sending, of the frames that carry only idle data.
-    source_or_destination_id: USLP, when sending, what spacecraft_id is: 0 the source of the frames, 1 their destination.
+    source_or_destination_id: USLP, when sending, what spacecraft_id is: 0 the source of frames, 1 their destination.
     """
 
     spacecraft_id: Annotated[int, Meta(ge=0, le=65_535)]
@@ -376,7 +376,9 @@ def _check_master_channel(kind: FrameType, master: MasterChannel) -> None:
         return
     for channel in master.virtual_channels:
         if channel.secondary_header_octets not in (None, master.secondary_header_octets):
-            raise ValueError(f"{here}: the secondary header is of the master or of the virtual channel [132.0-B-3 §2.2.3]")
+            raise ValueError(
+                f"{here}: the secondary header is of the master or of the virtual channel [132.0-B-3 §2.2.3]"
+            )
 
 
 def _check_virtual_channel(kind: FrameType, channel: VirtualChannel) -> None:

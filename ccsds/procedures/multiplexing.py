@@ -1,7 +1,7 @@
 """Taking turns: by absolute priority, by weight, or by a polling vector; and rate limits.
 
 Sources: CCSDS 132.0-B-3, 4.2.5 and 4.2.6; 732.0-B-5, 4.2.4 and 4.2.5; 232.0-B-4, 4.3.3 to 4.3.6; 732.1-B-3, 4.2.5 to
-4.2.8.  The standards leave the schemes to the mission; they are the same for MAPs, virtual channels and master channels.
+4.2.8.  The standards leave the schemes to the mission; they are the same for MAPs, virtual and master channels.
 No clock: time is an argument in nanoseconds.
 """
 
@@ -50,8 +50,8 @@ class WeightedRoundRobin(Generic[K]):
 
     While the same channels are ready, a channel of weight w has, after any n turns, less than one turn more or less
     than n * w / W, W being the sum of their weights.  The rule is that of quotas: among those that are not ahead of
-    their share the one whose next turn is due first (Tijdeman's solution of the chairman assignment problem).  A channel
-    without anything to send does not save turns up, and one that is ahead cannot get rid of that by falling silent.
+    their share the one whose next turn is due first (Tijdeman's solution of the chairman assignment problem).  Who has
+    nothing to send does not save turns up, and who is ahead cannot get rid of that by falling silent.
     """
 
     def __init__(self, weights: Mapping[K, int]) -> None:
