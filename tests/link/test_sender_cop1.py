@@ -1,4 +1,4 @@
-"""Sender with COP-1 against FARM-1: real TC and USLP frames over a link that loses, doubles, delays and damages them."""
+"""Sender with COP-1 against FARM-1: real TC and USLP frames over a link that loses, doubles and damages them."""
 
 from __future__ import annotations
 
