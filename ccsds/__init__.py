@@ -58,6 +58,11 @@ _HOME = {
     "Receiver": "ccsds.link.receiver",
     "Reception": "ccsds.link.receiver",
     "receive": "ccsds.link.receiver",
+    "ChannelEvent": "ccsds.link.sender",
+    "QueueFullError": "ccsds.link.sender",
+    "Sender": "ccsds.link.sender",
+    "SentFrame": "ccsds.link.sender",
+    "UnitNotification": "ccsds.link.sender",
 }
 
 __all__ = [
@@ -68,6 +73,7 @@ __all__ = [
     "CcsTime",
     "CcsdsError",
     "CdsTime",
+    "ChannelEvent",
     "Clcw",
     "Cltu",
     "CltuDecoder",
@@ -96,14 +102,18 @@ __all__ = [
     "ProtocolError",
     "PusTelecommand",
     "PusTelemetry",
+    "QueueFullError",
     "Receiver",
     "Reception",
     "ReedSolomonCode",
+    "Sender",
+    "SentFrame",
     "SequenceFlags",
     "SpacePacket",
     "TcTransferFrame",
     "TmTransferFrame",
     "TruncatedError",
+    "UnitNotification",
     "UslpTransferFrame",
     "UslpTransferFrameDataField",
     "VirtualChannel",
@@ -143,6 +153,7 @@ if TYPE_CHECKING:
     from ccsds.link.missions import load_mission, mission_names
     from ccsds.link.packet_batch import PacketBatch, space_packets
     from ccsds.link.receiver import Batch, Receiver, Reception, receive
+    from ccsds.link.sender import ChannelEvent, QueueFullError, Sender, SentFrame, UnitNotification
     from ccsds.packets.encapsulation_packet import EncapsulationPacket
     from ccsds.packets.ip_over_ccsds import InternetProtocolExtension
     from ccsds.packets.pus import PusTelecommand, PusTelemetry

@@ -18,6 +18,7 @@ from msgspec import Meta
 from ccsds.errors import ConfigurationError
 
 __all__ = [
+    "Cop1",
     "Map",
     "MasterChannel",
     "Mission",
@@ -33,6 +34,7 @@ FrameType = Literal["TM", "AOS", "TC", "USLP"]
 Service = Literal["packets", "access", "bitstream"]
 MapService = Literal["packets", "access", "octet_stream"]
 Multiplexing = Literal["priority", "weighted", "polling"]
+Timeout = Literal["alert", "suspend"]
 PacketVersion = Literal[0, 7]
 _MAXIMUM_FRAME_OCTETS = 1 << 16
 _SPACECRAFT_IDS = {"TM": 1024, "AOS": 1024, "TC": 1024, "USLP": 1 << 16}
@@ -60,14 +62,39 @@ class Map(_Sharing, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One multiplexer access point of a TC or USLP virtual channel (232.0-B-4 table 5-4, 732.1-B-3 table 5-5).
 
     service: packets, access (MAP access: data units as they are), octet_stream (USLP).
+    blocking: several packets may share a frame (in USLP frames of fixed length they do anyway).
+    uslp_protocol_id: of its data; left out: 0 of packets, 5 of access, 4 of an octet stream.
     """
 
     map_id: Annotated[int, Meta(ge=0, le=63)]
     name: str = ""
     service: MapService = "packets"
+    blocking: bool = True
+    uslp_protocol_id: Annotated[int, Meta(ge=0, le=30)] | None = None
     valid_packet_versions: Annotated[tuple[PacketVersion, ...], Meta(min_length=1)] = (0, 7)
     maximum_packet_octets: Annotated[int, Meta(ge=7, le=1 << 24)] = 65_542
     deliver_incomplete_packets: bool = False
+
+
+class Cop1(_Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """COP-1 on one virtual channel, both ends of it (232.1-B-2 tables 7-1 and 7-2).
+
+    sliding_window_width: K, frames that may be outstanding.  farm_sliding_window_width: W, even; K is at most its half.
+    t1_initial_ms: how long FOP-1 waits for an acknowledgement.  transmission_limit: how often a frame may be sent.
+    timeout_type: what FOP-1 does when it has waited at the limit.
+    """
+
+    sliding_window_width: Annotated[int, Meta(ge=1, le=255)]
+    farm_sliding_window_width: Annotated[int, Meta(ge=2, le=254)]
+    t1_initial_ms: Annotated[int, Meta(ge=1)]
+    transmission_limit: Annotated[int, Meta(ge=1, le=255)]
+    timeout_type: Timeout = "alert"
+
+    def __post_init__(self) -> None:
+        if self.farm_sliding_window_width % 2:
+            raise ValueError("farm_sliding_window_width is even [232.1-B-2 §6.1.8]")
+        if self.sliding_window_width > self.farm_sliding_window_width // 2:
+            raise ValueError("sliding_window_width is over half of farm_sliding_window_width [232.1-B-2 §5.1.12]")
 
 
 class VirtualChannel(_Sharing, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,11 +104,13 @@ class VirtualChannel(_Sharing, frozen=True, kw_only=True, forbid_unknown_fields=
         Of TC without segment headers: packets or access.  Of USLP, its MAPs say.
     segment_header: TC, frames of this channel have a segment header, and MAPs.
     maps: those that differ from the defaults.  multiplexing, polling: as of the master channel, among the MAPs.
-    cop: the procedure of its sequence-controlled service: "COP-1" or none.
+    blocking: TC without segment headers, several packets may share a frame.
+    cop: the procedure of its sequence-controlled service: "COP-1" or none.  cop_1: its parameters; a sender needs them.
     frame_count_octets_sequence_controlled, frame_count_octets_expedited: USLP, of the virtual channel frame count.
     truncated_frame_octets: USLP, frames of this length with the truncated header occur on it.
     secondary_header_octets: TM, octets of the secondary header; a receiver believes this more than its length field.
     operational_control_field: AOS, an OCF is there (TM announces it in each frame).
+    frame_count_cycle: AOS, when sending, the frame count is carried on in the cycle bits, to 28 bits.
     valid_packet_versions: packet version numbers that may occur: 0 space packets, 7 encapsulation packets.
     maximum_packet_octets: a packet that says it is longer is not believed.
     deliver_incomplete_packets: deliver the beginning of packets that were lost, marked so.
@@ -96,12 +125,15 @@ class VirtualChannel(_Sharing, frozen=True, kw_only=True, forbid_unknown_fields=
     maps: tuple[Map, ...] = ()
     multiplexing: Multiplexing = "priority"
     polling: tuple[int, ...] = ()
+    blocking: bool = True
     cop: Literal["COP-1"] | None = None
+    cop_1: Cop1 | None = None
     frame_count_octets_sequence_controlled: Annotated[int, Meta(ge=0, le=7)] = 1
     frame_count_octets_expedited: Annotated[int, Meta(ge=0, le=7)] = 1
     truncated_frame_octets: Annotated[int, Meta(ge=6, le=_MAXIMUM_FRAME_OCTETS)] | None = None
     secondary_header_octets: Annotated[int, Meta(ge=2, le=64)] | None = None
     operational_control_field: bool | None = None
+    frame_count_cycle: bool = False
     valid_packet_versions: Annotated[tuple[PacketVersion, ...], Meta(min_length=1)] = (0, 7)
     maximum_packet_octets: Annotated[int, Meta(ge=7, le=1 << 24)] = 65_542
     deliver_incomplete_packets: bool = False
@@ -125,6 +157,9 @@ class MasterChannel(_Sharing, frozen=True, kw_only=True, forbid_unknown_fields=T
         USLP too.
     multiplexing: how its virtual channels take turns when sending: by absolute priority, weighted round robin, or by
         the polling vector.  polling: that vector, identifiers of virtual channels in the order of their turns.
+    secondary_header_octets: TM, when sending, of the secondary header that all frames of the master channel have.
+    idle_virtual_channel_id: TM, when sending, of the frames that carry only idle data.
+    source_or_destination_id: USLP, when sending, what spacecraft_id is: 0 the source of frames, 1 their destination.
     """
 
     spacecraft_id: Annotated[int, Meta(ge=0, le=65_535)]
@@ -132,6 +167,9 @@ class MasterChannel(_Sharing, frozen=True, kw_only=True, forbid_unknown_fields=T
     operational_control_field: bool = False
     multiplexing: Multiplexing = "priority"
     polling: tuple[int, ...] = ()
+    secondary_header_octets: Annotated[int, Meta(ge=2, le=64)] | None = None
+    idle_virtual_channel_id: Annotated[int, Meta(ge=0, le=7)] = 7
+    source_or_destination_id: Annotated[int, Meta(ge=0, le=1)] = 0
     virtual_channels: tuple[VirtualChannel, ...] = ()
 
 
@@ -248,6 +286,7 @@ class PhysicalChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fie
             if len(set(channels)) != len(channels):
                 raise ValueError(f"spacecraft {master.spacecraft_id}: a virtual_channel_id is listed twice")
             _check_turns(master, "virtual channel", set(channels))
+            _check_master_channel(self.frame_type, master)
             for channel in master.virtual_channels:
                 _check_virtual_channel(self.frame_type, channel)
 
@@ -317,7 +356,29 @@ _KEYS_OF_VIRTUAL_CHANNELS: dict[str, tuple[object, tuple[FrameType, ...]]] = {
     "frame_count_octets_expedited": (1, ("USLP",)),
     "truncated_frame_octets": (None, ("USLP",)),
     "secondary_header_octets": (None, ("TM",)),
+    "blocking": (True, ("TC",)),
+    "cop_1": (None, ("TC", "USLP")),
+    "frame_count_cycle": (False, ("AOS",)),
 }
+_KEYS_OF_MASTER_CHANNELS: dict[str, tuple[object, tuple[FrameType, ...]]] = {
+    "secondary_header_octets": (None, ("TM",)),
+    "idle_virtual_channel_id": (7, ("TM",)),
+    "source_or_destination_id": (0, ("USLP",)),
+}
+
+
+def _check_master_channel(kind: FrameType, master: MasterChannel) -> None:
+    here = f"spacecraft {master.spacecraft_id}"
+    for name, (absent, kinds) in _KEYS_OF_MASTER_CHANNELS.items():
+        if getattr(master, name) != absent and kind not in kinds:
+            raise ValueError(f"{here}: {name} is for {' and '.join(kinds)} frames only")
+    if master.secondary_header_octets is None:
+        return
+    for channel in master.virtual_channels:
+        if channel.secondary_header_octets not in (None, master.secondary_header_octets):
+            raise ValueError(
+                f"{here}: the secondary header is of the master or of the virtual channel [132.0-B-3 §2.2.3]"
+            )
 
 
 def _check_virtual_channel(kind: FrameType, channel: VirtualChannel) -> None:
@@ -329,6 +390,8 @@ def _check_virtual_channel(kind: FrameType, channel: VirtualChannel) -> None:
     for name, (absent, kinds) in _KEYS_OF_VIRTUAL_CHANNELS.items():
         if getattr(channel, name) != absent and kind not in kinds:
             raise ValueError(f"virtual channel {here}: {name} is for {' and '.join(kinds)} frames only")
+    if channel.cop_1 is not None and channel.cop is None:
+        raise ValueError(f'virtual channel {here}: cop_1 needs cop = "COP-1"')
     if kind == "TC" and channel.maps and not channel.segment_header:
         raise ValueError(f"virtual channel {here}: maps need segment_header [232.0-B-4 §4.1.3.2.2]")
     maps = [map_.map_id for map_ in channel.maps]
@@ -338,6 +401,8 @@ def _check_virtual_channel(kind: FrameType, channel: VirtualChannel) -> None:
         most, clause = _MAPS[kind]
         if map_.map_id >= most:
             raise ValueError(f"virtual channel {here}: map_id {map_.map_id} is not 0 to {most - 1} [{clause}]")
+        if map_.uslp_protocol_id is not None and kind != "USLP":
+            raise ValueError(f"virtual channel {here}: uslp_protocol_id is for USLP frames only")
         if map_.service == "octet_stream" and kind != "USLP":
             raise ValueError(f"virtual channel {here}: service octet_stream is for USLP frames only")
     _check_turns(channel, "MAP", set(maps))
@@ -390,4 +455,4 @@ def _explain(message: str) -> str:
     return f"{key}: {text}" if key else text
 
 
-_NODES = (Map, VirtualChannel, MasterChannel, Synchronization, ReedSolomon, PhysicalChannel, Mission)
+_NODES = (Map, Cop1, VirtualChannel, MasterChannel, Synchronization, ReedSolomon, PhysicalChannel, Mission)

@@ -55,6 +55,7 @@ def shown(field: msgspec.structs.FieldInfo) -> str:
         ("[[physical_channel.master_channels]]", "MasterChannel"),
         ("[[physical_channel.master_channels.virtual_channels]]", "VirtualChannel"),
         ("[[physical_channel.master_channels.virtual_channels.maps]]", "Map"),
+        ("[physical_channel.master_channels.virtual_channels.cop_1]", "Cop1"),
     ],
 )
 def test_the_page_of_profiles_has_each_key_with_its_default(heading: str, name: str) -> None:

@@ -1,0 +1,1 @@
+"""The parts of the sending chain; `ccsds.link.sender` puts them together."""
