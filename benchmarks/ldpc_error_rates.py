@@ -1,7 +1,7 @@
 """Code word error rates of the LDPC codes of telecommand: BPSK and white noise, random information, a fixed seed.
 
-Prints the tables of docs/units/ldpc.md.  A rate is of words not delivered as sent, given up or wrong; beside it stands how
-many were seen, and, after "u", how many of them were wrong without the decoder knowing.
+Prints the tables of docs/units/ldpc.md.  A rate is of words not delivered as sent, given up or wrong; beside it stands
+how many were seen, and, after "u", how many of them were wrong without the decoder knowing.
 """
 
 from __future__ import annotations

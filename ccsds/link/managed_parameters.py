@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from ccsds.errors import ConfigurationError
+from ccsds.link.command_coding import CommandCoding
 
 __all__ = [
     "Cop1",
@@ -217,6 +218,7 @@ class PhysicalChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fie
         frames are, USLP frames with variable_frame_length.
     synchronization: markers are there; without it, frames (or codeblocks) come back to back.
     randomizer: short (255 bits) or long (131071 bits, 131.0-B-5 and later).
+    command_coding: of TC frames, and of USLP frames sent as commands: how CLTUs are made and radiated.
     deinterleaving_depth: a frame is written in rows of that many columns (see the Blue Ghost profile).
     frame_error_control: an FECF ends the frame.  frame_error_control_octets: 2; of USLP, 4 in the older issues.
     checked_before: frames with errors were removed before they were recorded.
@@ -236,6 +238,7 @@ class PhysicalChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fie
     synchronization: Synchronization | None = None
     randomizer: Literal["short", "long"] | None = None
     reed_solomon: ReedSolomon | None = None
+    command_coding: CommandCoding | None = None
     deinterleaving_depth: Annotated[int, Meta(ge=1, le=255)] = 1
     frame_error_control: bool = False
     frame_error_control_octets: Literal[2, 4] = 2
@@ -269,6 +272,8 @@ class PhysicalChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fie
         for name, (absent, kinds) in _KEYS_OF_FRAME_TYPES.items():
             if getattr(self, name) != absent and kind not in kinds:
                 raise ValueError(f"{name} is for {' and '.join(kinds)} frames only")
+        if self.command_coding and (self.synchronization or self.reed_solomon or self.randomizer):
+            raise ValueError("command_coding stands alone: no synchronization, reed_solomon or randomizer beside it")
         if kind == "USLP" and self.variable_frame_length and self.insert_zone_octets:
             raise ValueError("insert_zone_octets needs frames of fixed length [732.1-B-3 §4.1.3]")
 
@@ -344,6 +349,7 @@ _KEYS_OF_FRAME_TYPES: dict[str, tuple[object, tuple[FrameType, ...]]] = {
     "standard_issue": (None, ("AOS",)),
     "variable_frame_length": (False, ("USLP",)),
     "frame_error_control_octets": (2, ("USLP",)),
+    "command_coding": (None, ("TC", "USLP")),
     "synchronization": (None, ("TM", "AOS", "USLP")),
     "randomizer": (None, ("TM", "AOS", "USLP")),
     "reed_solomon": (None, ("TM", "AOS", "USLP")),
@@ -455,4 +461,14 @@ def _explain(message: str) -> str:
     return f"{key}: {text}" if key else text
 
 
-_NODES = (Map, Cop1, VirtualChannel, MasterChannel, Synchronization, ReedSolomon, PhysicalChannel, Mission)
+_NODES = (
+    Map,
+    CommandCoding,
+    Cop1,
+    VirtualChannel,
+    MasterChannel,
+    Synchronization,
+    ReedSolomon,
+    PhysicalChannel,
+    Mission,
+)

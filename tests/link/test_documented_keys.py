@@ -52,6 +52,7 @@ def shown(field: msgspec.structs.FieldInfo) -> str:
         ("[physical_channel]", "PhysicalChannel"),
         ("[physical_channel.synchronization]", "Synchronization"),
         ("[physical_channel.reed_solomon]", "ReedSolomon"),
+        ("[physical_channel.command_coding]", "CommandCoding"),
         ("[[physical_channel.master_channels]]", "MasterChannel"),
         ("[[physical_channel.master_channels.virtual_channels]]", "VirtualChannel"),
         ("[[physical_channel.master_channels.virtual_channels.maps]]", "Map"),

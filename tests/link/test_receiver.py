@@ -632,6 +632,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"frame_octets": 12}, "frame_octets is 12; AOS frames have at least 13"),
     ({"frame_type": "TC", "frame_octets": 1025}, "TC frames have at most 1024 [232.0-B-4"),
     ({"frame_type": "TC", "randomizer": "short"}, "randomizer is for TM and AOS and USLP frames only"),
+    ({"command_coding": {}}, "command_coding is for TC and USLP frames only"),
+    ({"frame_type": "USLP", "command_coding": {}, "synchronization": {}}, "command_coding stands alone"),
+    ({"frame_type": "TC", "command_coding": {"plop": 3}}, f"{P}.command_coding.plop: Invalid enum value 3"),
+    ({"frame_type": "TC", "command_coding": {"order": 1}}, f"unknown key {P}.command_coding.order"),
     ({"variable_frame_length": True}, "variable_frame_length is for USLP frames only"),
     (
         {"frame_type": "USLP", "variable_frame_length": True, "insert_zone_octets": 4},
