@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -326,6 +327,14 @@ def test_large_batches_are_the_small_ones_end_to_end(code: LdpcCode) -> None:
     )
 
 
+def test_threads_do_not_disturb_each_other() -> None:
+    work = [(code, noisy(code, 600, 3.0, seed)[1]) for seed, code in enumerate(CODES * 3)]
+    one_by_one = [decoded_as_tuple(code.decode_soft(llr, ordered_statistics_order=1)) for code, llr in work]
+    with ThreadPoolExecutor(6) as pool:
+        futures = [pool.submit(code.decode_soft, llr, ordered_statistics_order=1) for code, llr in work]
+        assert [decoded_as_tuple(future.result()) for future in futures] == one_by_one
+
+
 # What comes in from outside
 
 
@@ -421,6 +430,8 @@ def test_wrong_use_is_refused() -> None:
             code.decode_hard(bytes(16), **wrong)
         with pytest.raises(ConfigurationError, match=message):
             code.decode_soft(np.zeros((1, 128)), **wrong)
+    with pytest.raises(ConfigurationError, match="tc-512-256: ordered_statistics_order is 0 to 2"):
+        TC_LDPC_512_256.decode_hard(b"", ordered_statistics_order=3)
     with pytest.raises(ConfigurationError, match="no code"):
         LdpcCode("tc-256-128")  # type: ignore[arg-type]
 
