@@ -224,7 +224,7 @@ def sum_product_twin(matrix: Bits, llr: NDArray[np.float32], limit: int) -> tupl
     return None, limit
 
 
-@pytest.mark.parametrize(("code", "ebn0_db", "words"), [(TC_LDPC_128_64, 2.0, 60), (TC_LDPC_512_256, 1.8, 8)])
+@pytest.mark.parametrize(("code", "ebn0_db", "words"), [(TC_LDPC_128_64, 2.0, 30), (TC_LDPC_512_256, 1.8, 6)])
 def test_min_sum_is_that_of_the_twin(code: LdpcCode, ebn0_db: float, words: int) -> None:
     limit = 12
     _, llr = noisy(code, words, ebn0_db, seed=2)
@@ -243,7 +243,7 @@ def test_min_sum_is_that_of_the_twin(code: LdpcCode, ebn0_db: float, words: int)
     assert_sound(code, (llr < 0).astype(np.uint8), decoded, limit)
 
 
-@pytest.mark.parametrize(("code", "ebn0_db", "words"), [(TC_LDPC_128_64, 2.0, 60), (TC_LDPC_512_256, 1.9, 4)])
+@pytest.mark.parametrize(("code", "ebn0_db", "words"), [(TC_LDPC_128_64, 2.0, 40), (TC_LDPC_512_256, 1.9, 3)])
 def test_sum_product_is_that_of_the_twin(code: LdpcCode, ebn0_db: float, words: int) -> None:
     limit = 10
     _, llr = noisy(code, words, ebn0_db, seed=3)
@@ -468,10 +468,10 @@ def test_codeword_error_rate(case: dict[str, Any]) -> None:
 def test_gain_of_ordered_statistics() -> None:
     """About 1 dB: at 3 dB fewer than a fifth of the words that min-sum loses, nearly as good as the nearest word."""
     code = TC_LDPC_128_64
-    information, llr = noisy(code, 20_000, 3.0, seed=11)
+    information, llr = noisy(code, 8000, 3.0, seed=11)
     without = wrong_words(code, information, code.decode_soft(llr)).sum()
     decoded = code.decode_soft(llr, ordered_statistics_order=3)
     wrong = wrong_words(code, information, decoded)
     assert decoded.converged.all()
-    assert without > 500
+    assert without > 250
     assert wrong.sum() < without / 5
