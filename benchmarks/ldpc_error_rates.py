@@ -38,8 +38,9 @@ def error_rate(code: LdpcCode, ebn0_db: float, options: dict[str, object], most:
         words += batch
         errors += int((wrong | ~decoded.converged).sum())
         undetected += int((wrong & decoded.converged).sum())
+    rate = f"{errors / words:.1e}" if errors else f"below {1 / words:.0e}"
     unknown = f", u {undetected}" if undetected else ""
-    return f"{errors / words:.1e} ({errors} of {words:,}{unknown})".replace(",", " ", f"{words:,}".count(","))
+    return f"{rate} ({errors} of {words:_}{unknown})".replace("_", " ")
 
 
 def main() -> None:

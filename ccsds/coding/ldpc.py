@@ -111,11 +111,11 @@ class LdpcCode:
                  takes a finite ratio above 32 times the geometric mean of its word for that much.
                  algorithm: "sum-product" wants true ratios, and is some hundred times slower.
                  maximum_iterations: 1 to 1000; a word stops as soon as it is one of the code and no bit is undecided.
-                 ordered_statistics_order: 0 to 4; words that message passing gives up are tried with ordered statistics
+                 ordered_statistics_order: words that message passing gives up are tried with ordered statistics
                  decoding, which nearly always finds a word of the code: a decoder that is complete, so what it gets
-                 wrong is an undetected error.  Use it where frames carry a check of their own, and ask the
-                 `ordered_statistics` column.  Order 3 costs up to 44 thousand candidates a word for (128, 64); for
-                 (512, 256) use 1 or 2.
+                 wrong is an undetected error.  Use it where frames carry a check of their own, and ask the column
+                 `ordered_statistics`.  0 to 4 for (128, 64), where 3 costs up to 44 thousand candidates a word; 0 to 2
+                 for (512, 256).
         Raises:  ValueError: llr has another shape, or no numbers.
                  ConfigurationError: no such algorithm, or a limit out of range.
 
@@ -163,8 +163,9 @@ class LdpcCode:
             raise ConfigurationError(f"algorithm is 'min-sum' or 'sum-product', not {algorithm!r}")
         if not 1 <= maximum_iterations <= 1000:
             raise ConfigurationError(f"maximum_iterations is 1 to 1000, not {maximum_iterations}")
-        if order is not None and not 0 <= order <= 4:
-            raise ConfigurationError(f"ordered_statistics_order is 0 to 4 or None, not {order}")
+        most = self._kernel.maximum_order
+        if order is not None and not 0 <= order <= most:
+            raise ConfigurationError(f"{self}: ordered_statistics_order is 0 to {most} or None, not {order}")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, LdpcCode) and self._name == other._name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -223,7 +224,7 @@ def sum_product_twin(matrix: Bits, llr: NDArray[np.float32], limit: int) -> tupl
     return None, limit
 
 
-@pytest.mark.parametrize(("code", "ebn0_db", "words"), [(TC_LDPC_128_64, 2.0, 60), (TC_LDPC_512_256, 1.8, 8)])
+@pytest.mark.parametrize(("code", "ebn0_db", "words"), [(TC_LDPC_128_64, 2.0, 30), (TC_LDPC_512_256, 1.8, 6)])
 def test_min_sum_is_that_of_the_twin(code: LdpcCode, ebn0_db: float, words: int) -> None:
     limit = 12
     _, llr = noisy(code, words, ebn0_db, seed=2)
@@ -242,7 +243,7 @@ def test_min_sum_is_that_of_the_twin(code: LdpcCode, ebn0_db: float, words: int)
     assert_sound(code, (llr < 0).astype(np.uint8), decoded, limit)
 
 
-@pytest.mark.parametrize(("code", "ebn0_db", "words"), [(TC_LDPC_128_64, 2.0, 60), (TC_LDPC_512_256, 1.9, 4)])
+@pytest.mark.parametrize(("code", "ebn0_db", "words"), [(TC_LDPC_128_64, 2.0, 40), (TC_LDPC_512_256, 1.9, 3)])
 def test_sum_product_is_that_of_the_twin(code: LdpcCode, ebn0_db: float, words: int) -> None:
     limit = 10
     _, llr = noisy(code, words, ebn0_db, seed=3)
@@ -324,6 +325,14 @@ def test_large_batches_are_the_small_ones_end_to_end(code: LdpcCode) -> None:
         code.decode_hard(hard[start : start + 100 * code.codeword_octets]).octets
         for start in range(0, len(hard), 100 * code.codeword_octets)
     )
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    work = [(code, noisy(code, 600, 3.0, seed)[1]) for seed, code in enumerate(CODES * 3)]
+    one_by_one = [decoded_as_tuple(code.decode_soft(llr, ordered_statistics_order=1)) for code, llr in work]
+    with ThreadPoolExecutor(6) as pool:
+        futures = [pool.submit(code.decode_soft, llr, ordered_statistics_order=1) for code, llr in work]
+        assert [decoded_as_tuple(future.result()) for future in futures] == one_by_one
 
 
 # What comes in from outside
@@ -421,6 +430,8 @@ def test_wrong_use_is_refused() -> None:
             code.decode_hard(bytes(16), **wrong)
         with pytest.raises(ConfigurationError, match=message):
             code.decode_soft(np.zeros((1, 128)), **wrong)
+    with pytest.raises(ConfigurationError, match="tc-512-256: ordered_statistics_order is 0 to 2"):
+        TC_LDPC_512_256.decode_hard(b"", ordered_statistics_order=3)
     with pytest.raises(ConfigurationError, match="no code"):
         LdpcCode("tc-256-128")  # type: ignore[arg-type]
 
@@ -457,10 +468,10 @@ def test_codeword_error_rate(case: dict[str, Any]) -> None:
 def test_gain_of_ordered_statistics() -> None:
     """About 1 dB: at 3 dB fewer than a fifth of the words that min-sum loses, nearly as good as the nearest word."""
     code = TC_LDPC_128_64
-    information, llr = noisy(code, 20_000, 3.0, seed=11)
+    information, llr = noisy(code, 8000, 3.0, seed=11)
     without = wrong_words(code, information, code.decode_soft(llr)).sum()
     decoded = code.decode_soft(llr, ordered_statistics_order=3)
     wrong = wrong_words(code, information, decoded)
     assert decoded.converged.all()
-    assert without > 500
+    assert without > 250
     assert wrong.sum() < without / 5

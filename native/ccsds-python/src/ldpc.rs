@@ -1,8 +1,7 @@
 //! LDPC codes.
 
 use ccsds_coding::ldpc::{
-    Algorithm, Code, MAXIMUM_ITERATIONS, MAXIMUM_ORDER, Options, Received, TC_128_64, TC_512_256, Variant, Word,
-    WrongLength,
+    Algorithm, Code, MAXIMUM_ITERATIONS, Options, Received, TC_128_64, TC_512_256, Variant, Word, WrongLength,
 };
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyBufferError, PyValueError};
@@ -17,6 +16,13 @@ const VARIANTS: [(&str, Variant); Variant::ALL.len()] =
 
 /// Code words decoded at once: few enough that what is copied of them stays in a cache, many enough to fill all lanes.
 const PIECE: usize = 2048;
+/// The same where one may take long, so that an interrupt is heard.
+const SLOW_PIECE: usize = 256;
+
+fn piece_of(options: &Options) -> usize {
+    let slow = options.ordered_statistics.is_some() || options.algorithm == Algorithm::SumProduct;
+    if slow { SLOW_PIECE } else { PIECE }
+}
 
 /// Variants of the LDPC kernel that this processor has, the slowest first.
 #[pyfunction]
@@ -67,6 +73,11 @@ impl Ldpc {
         self.code.codeword_octets()
     }
 
+    #[getter]
+    fn maximum_order(&self) -> u32 {
+        self.code.maximum_order()
+    }
+
     fn encode<'py>(&self, py: Python<'py>, information: Input<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let information = information.octets();
         let count = whole(information.len(), self.code.information_octets())?;
@@ -103,8 +114,8 @@ impl Ldpc {
         let length = 8 * self.code.codeword_octets();
         let count = whole(buffer.item_count(), length)?;
         let view = PyMemoryView::from(&ratios)?;
-        let mut copied = vec![0.0; length * count.min(PIECE)];
-        self.decode(py, count, |first, words, information| {
+        let mut copied = vec![0.0; length * count.min(piece_of(&options))];
+        self.decode(py, count, piece_of(&options), |first, words, information| {
             // Somebody could write the ratios meanwhile: they are copied while nobody else has the interpreter.
             let (start, end) = ((first * length).cast_signed(), ((first + words) * length).cast_signed());
             let piece = view.get_item(PySlice::new(py, start, end, 1))?;
@@ -125,7 +136,7 @@ impl Ldpc {
         let options = self.options(algorithm, maximum_iterations, ordered_statistics_order)?;
         let octets = codewords.octets();
         let count = whole(octets.len(), self.code.codeword_octets())?;
-        self.decode(py, count, |first, words, information| {
+        self.decode(py, count, piece_of(&options), |first, words, information| {
             let length = self.code.codeword_octets();
             let piece = Received::Hard(&octets[first * length..][..words * length]);
             py.detach(|| self.code.decode(piece, &options, information)).map_err(refused)
@@ -147,24 +158,27 @@ impl Ldpc {
             let message = format!("maximum_iterations is 1 to {MAXIMUM_ITERATIONS}, not {maximum_iterations}");
             return Err(PyValueError::new_err(message));
         }
-        if let Some(order) = order.filter(|order| *order > MAXIMUM_ORDER) {
-            let message = format!("ordered_statistics_order is 0 to {MAXIMUM_ORDER}, not {order}");
+        let most = self.code.maximum_order();
+        if let Some(order) = order.filter(|order| *order > most) {
+            let message = format!("ordered_statistics_order is 0 to {most}, not {order}");
             return Err(PyValueError::new_err(message));
         }
         Ok(Options { algorithm, maximum_iterations, ordered_statistics: order, variant: self.variant })
     }
 
-    /// Decode `count` words by pieces; `piece` is given the first word, how many, and where their octets go.
+    /// Decode `count` words by pieces of at `most` so many; `piece` is given the first word, how many, and where their octets go.
     fn decode<'py>(
         &self,
         py: Python<'py>,
         count: usize,
+        most: usize,
         mut piece: impl FnMut(usize, usize, &mut [u8]) -> PyResult<Vec<Word>>,
     ) -> PyResult<Decoded<'py>> {
         let mut words = Vec::with_capacity(count);
         let octets = self.code.information_octets();
         let information = PyBytes::new_with(py, count * octets, |information| {
-            for information in information.chunks_mut(PIECE * octets) {
+            for information in information.chunks_mut(most * octets) {
+                py.check_signals()?; // an interrupt need not wait for the rest
                 words.extend(piece(words.len(), information.len() / octets, information)?);
             }
             Ok(())

@@ -145,6 +145,7 @@ fn ordered_statistics_of_a_higher_order_loses_fewer_words() {
         assert_eq!(code.syndromes_are_zero(&encoded(code, &octets)), Ok(vec![true; 60]));
         octets.chunks(8).zip(information.chunks(8)).filter(|(found, sent)| found == sent).count()
     };
+    assert_eq!((code.maximum_order(), TC_512_256.maximum_order()), (4, 2));
     let counts = [0, 1, 2, 3].map(right);
     assert!(counts.is_sorted() && counts[3] > counts[0], "{counts:?}");
 }

@@ -15,8 +15,8 @@ use super::variant::Variant;
 
 /// More iterations than any word gains from.
 pub const MAXIMUM_ITERATIONS: u32 = 1000;
-/// Most positions that ordered statistics flips at once.
-pub const MAXIMUM_ORDER: u32 = 4;
+/// Most words that ordered statistics may try for one received: a second or so.
+const MAXIMUM_CANDIDATES: u64 = 1_000_000;
 
 /// How beliefs are passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,7 +34,7 @@ pub struct Options {
     pub algorithm: Algorithm,
     /// A word that has not converged after that many is given up.
     pub maximum_iterations: u32,
-    /// Words given up are tried with ordered statistics of this order.
+    /// Words given up are tried with ordered statistics of this order, or of the code's maximum where that is less.
     pub ordered_statistics: Option<u32>,
     /// How min-sum is computed; without effect on what comes out.
     pub variant: Variant,
@@ -110,6 +110,20 @@ impl Code {
     /// Octets of a code word as sent.
     pub fn codeword_octets(&self) -> usize {
         self.generator.information_octets + self.generator.parity_octets()
+    }
+
+    /// Most positions that ordered statistics flips at once: one more would make more than a million candidates.
+    pub fn maximum_order(&self) -> u32 {
+        let bits = 8 * self.information_octets() as u64;
+        let (mut order, mut patterns, mut total) = (0, 1_u64, 1_u64);
+        loop {
+            patterns = patterns * bits.saturating_sub(order) / (order + 1);
+            total += patterns;
+            if total > MAXIMUM_CANDIDATES || patterns == 0 {
+                return order as u32;
+            }
+            order += 1;
+        }
     }
 
     /// The code words of `information`, into `codewords`.
@@ -261,7 +275,7 @@ impl Decoding<'_> {
             self.integers(index);
             let length = self.found.len();
             self.found.copy_from_slice(&self.hard[index * length..][..length]);
-            let order = order.min(MAXIMUM_ORDER);
+            let order = order.min(self.code.maximum_order());
             if self.code.ordered_statistics().decode(&self.integers, order, &mut self.found) {
                 self.accept(index, true);
             }

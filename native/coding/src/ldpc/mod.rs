@@ -13,6 +13,6 @@ mod quantise;
 mod sum_product;
 mod variant;
 
-pub use code::{Algorithm, Code, MAXIMUM_ITERATIONS, MAXIMUM_ORDER, Options, Received, Word, WrongLength};
+pub use code::{Algorithm, Code, MAXIMUM_ITERATIONS, Options, Received, Word, WrongLength};
 pub use description::{Circulant, Description, TC_128_64, TC_512_256};
 pub use variant::Variant;
