@@ -2,6 +2,7 @@
 mod buffer;
 mod chain;
 mod coding;
+mod ldpc;
 mod packets;
 mod telecommand;
 
@@ -18,6 +19,8 @@ mod native {
         ReedSolomon, crc32, frame_error_control, header_error_control_compute, header_error_control_correct, randomize,
         randomizer_octets, reed_solomon_variants,
     };
+    #[pymodule_export]
+    use crate::ldpc::{Ldpc, ldpc_variants};
     #[pymodule_export]
     use crate::packets::{Column, cut_columns, packet_columns, scan_packets, space_packet_header_fields};
     #[pymodule_export]

@@ -6,6 +6,7 @@ pub mod cltu;
 pub mod cltu_decoder;
 pub mod crc;
 pub mod header_error_control;
+pub mod ldpc;
 pub mod randomizer;
 pub mod reed_solomon;
 pub mod start_sequence;
