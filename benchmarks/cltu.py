@@ -23,8 +23,8 @@ TAIL = np.frombuffer(bytes.fromhex("c5c5c5c5c5c5c579"), np.uint8)
 TITLE = "CLTUs of telecommand"
 INCLUDED = f"""`benchmarks/cltu.py`.  MB/s (10^6) of CLTU or of codeblocks, the Python call and its result included;
 {FRAMES} frames of {FRAME_OCTETS} octets, randomized.  On PyPI, ait-dsn 2.0.0 encodes codeblocks, but wants a gevent
-that no longer builds; nothing was found that receives CLTUs.  The peer is numpy: the parity of all codeblocks at once from a
-table per octet, on whole arrays.  It is told where each CLTU begins; ours looks for it at every bit offset."""
+that no longer builds; nothing was found that receives CLTUs.  The peer is numpy: the parity of all codeblocks at once
+from a table per octet, on whole arrays.  It is told where each CLTU begins; ours looks for it at every bit offset."""
 
 Octets = NDArray[np.uint8]
 
