@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
-from importlib import import_module
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
@@ -153,7 +152,8 @@ def _either(names: Iterable[str]) -> str:
 
 def ldpc_code(code: Code) -> Any:
     """The LDPC kernel, loaded when first used."""
-    ldpc = import_module("ccsds.coding.ldpc")
+    from ccsds.coding import ldpc
+
     return {"LDPC (128,64)": ldpc.TC_LDPC_128_64, "LDPC (512,256)": ldpc.TC_LDPC_512_256}[code]
 
 

@@ -167,8 +167,7 @@ class LdpcCltuDecoder:
             count = min((self._end - unit.next) // size, at_once)
             received = self._cut(unit.next, unit.next + count * size).reshape(count, size)
             received = -received if unit.inverted else received
-            tails = [self._is_tail(codeword) for codeword in received]
-            good = tails.index(True) if True in tails else count
+            good = self._before_tail(received)
             accepted = self._accepted(received[:good])
             room = self._parameters.maximum_codewords - unit.codewords
             unit = self._appended(unit, received[:room][: len(accepted)], accepted[:room])
@@ -182,9 +181,14 @@ class LdpcCltuDecoder:
         self._open = unit
         return False
 
-    def _is_tail(self, codeword: Soft) -> bool:
+    def _before_tail(self, received: Soft) -> int:
+        """How many of the codewords lie before the first tail sequence."""
         least = 1 - 2 * TAIL_ERRORS / 128
-        return any(_native.start_sequence_cosine(codeword, tail) >= least for tail in self._tails)
+        good = len(received)
+        for tail in self._tails:
+            cosines = _native.sequence_cosines(np.ascontiguousarray(received), tail)
+            good = min(good, next((at for at, cosine in enumerate(cosines) if cosine >= least), good))
+        return good
 
     def _accepted(self, received: Soft) -> list[bytes]:
         """Information of the codewords before the first one that cannot be decoded."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 from typing import Any
 
@@ -15,9 +14,6 @@ from ccsds.coding.cltu import CODES, LDPC_TAIL_SEQUENCES, CltuEncoder, Code, Tai
 from ccsds.coding.cltu_decoder import CltuDecoder, CltuEnd, CltuState, ReceivedCltu
 from ccsds.coding.randomizer import randomize
 from ccsds.testing import load_vectors
-
-if importlib.util.find_spec("ccsds.coding.ldpc") is None:
-    pytest.skip("ccsds.coding.ldpc is not installed", allow_module_level=True)
 
 LDPC: tuple[Code, ...] = ("LDPC (128,64)", "LDPC (512,256)")
 CASES = {case["id"]: case for case in load_vectors("231.0-B-4/cltu.toml")}

@@ -24,7 +24,5 @@ mod native {
     #[pymodule_export]
     use crate::packets::{Column, cut_columns, packet_columns, scan_packets, space_packet_header_fields};
     #[pymodule_export]
-    use crate::telecommand::{
-        CltuDecoder, bch_decode, bch_encode, cltu_encode, start_sequence_cosine, start_sequence_find,
-    };
+    use crate::telecommand::{CltuDecoder, bch_decode, bch_encode, cltu_encode, sequence_cosines, start_sequence_find};
 }

@@ -134,14 +134,16 @@ pub(crate) fn start_sequence_find(
     }))
 }
 
-/// How much soft symbols look like `pattern`: the cosine between them, -1 to 1.
+/// How much each stretch of soft symbols looks like `pattern`: the cosine between them, -1 to 1.
 #[pyfunction]
-pub(crate) fn start_sequence_cosine(llr: &Bound<'_, PyAny>, pattern: &[u8]) -> PyResult<f64> {
+pub(crate) fn sequence_cosines(llr: &Bound<'_, PyAny>, pattern: &[u8]) -> PyResult<Vec<f64>> {
     let llr = symbols(llr)?;
-    if llr.len() != 8 * pattern.len() {
-        return Err(PyValueError::new_err(format!("{} symbols for {} octets", llr.len(), pattern.len())));
+    if pattern.is_empty() || !llr.len().is_multiple_of(8 * pattern.len()) {
+        let message = format!("{} symbols are not stretches of {} octets", llr.len(), pattern.len());
+        return Err(PyValueError::new_err(message));
     }
-    Ok(start_sequence::cosine(&llr, &bits_of(pattern)))
+    let pattern = bits_of(pattern);
+    Ok(llr.chunks(pattern.len()).map(|stretch| start_sequence::cosine(stretch, &pattern)).collect())
 }
 
 /// The decoder of BCH CLTUs (`ccsds.coding.cltu_decoder` says what the parts mean).
