@@ -84,7 +84,7 @@ def pack(
 
 
 def _entry(number: int, name: str, mode: int, content: bytes) -> bytes:
-    """One file in the format `newc` of cpio: thirteen numbers in hexadecimal, name and content padded to four octets."""
+    """One file in the format `newc` of cpio: thirteen hexadecimal numbers; name and content padded to four octets."""
     path = name.encode() + b"\0"
     links, owner, device, checksum = 1, (0, 0), (0, 0, 0, 0), 0
     numbers = (number, mode, *owner, links, 0, len(content), *device, len(path), checksum)

@@ -3,9 +3,9 @@
     python3 tests/guests/packages.py          bring them (about 110 MB), and say where they are
     python3 tests/guests/packages.py --check  only say whether they are there
 
-Needs apt and dpkg-deb, no privileges, and uses the package sources that the machine has.  Where these offer no QEMU with
-an SR-IOV card (8 or later), the backports of the same archive are asked.  Everything that the emulator links to comes
-with it, down to the C library: what is installed on the machine, or removed from it, does not matter.
+Needs apt and dpkg-deb, no privileges, and uses the package sources that the machine has.  Where these offer no QEMU
+with an SR-IOV card (8 or later), the backports of the same archive are asked.  Everything that the emulator links to
+comes with it, down to the C library: what is installed on the machine, or removed from it, does not matter.
 """
 
 from __future__ import annotations
