@@ -97,8 +97,8 @@ def list_command(physical_function: str | None, as_json: bool) -> None:
     """Cards with SR-IOV, their virtual functions, and what is set for each."""
     from netmap_io.sriov.state import System, observe, observe_all
 
-    system = System()
-    states = observe_all(system) if physical_function is None else [observe(physical_function, system)]
+    with System() as system:
+        states = observe_all(system) if physical_function is None else [observe(physical_function, system)]
     if as_json:
         _json([state.to_dict() for state in states])
     elif not states:

@@ -4,7 +4,7 @@
     with lock(request.physical_function):
         apply(request, report=print)
 
-`request` says what is wanted, `state` what there is, `plan` compares the two, `actions` change one thing each,
+`request` says what is wanted, `state` what there is, `planner` compares the two, `actions` change one thing each,
 `runner` runs them and takes them back on failure.  The kernel is behind two narrow seams, `sysfs` and `links`.
 """
 

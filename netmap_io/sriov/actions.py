@@ -1,4 +1,4 @@
-"""One change each: what it does, how it is taken back.  `plan` decides which, `runner` runs them.
+"""One change each: what it does, how it is taken back.  `planner` decides which, `runner` runs them.
 
 An action looks before it changes anything: what is already so is skipped, and what it takes back is what it found.
 """
@@ -37,6 +37,8 @@ __all__ = [
 _PROBE_TIMEOUT_S = 5.0
 """A driver that is loaded on demand comes with the first function that wants it, some time after it appeared."""
 _INTERFACE_TIMEOUT_S = 5.0
+_INTERFACE_WAIT_S = 1.0
+_CYCLES, _CYCLE_S = 5, 0.5
 
 
 class SkippedError(Exception):
@@ -307,12 +309,15 @@ class Readdress(Configure):
         if not link.up:
             return "the interface takes it when it is set up"
         try:
-            _down_and_up(context, self.index)
-            _expect_address(context, self.index, self.settings["mac"])
+            for _ in range(_CYCLES):  # a card that is busy does not answer its virtual functions
+                _down_and_up(context, self.index)
+                if _has_address(context, self.index, self.settings["mac"], _CYCLE_S):
+                    return "interface down and up"
+            _expect_address(context, self.index, self.settings["mac"], 0)
         except Exception:
             self.undo(context)
             raise
-        return "interface down and up"
+        return None
 
     def undo(self, context: Context) -> str | None:
         remark = super().undo(context)
@@ -417,7 +422,8 @@ class BindDriver(Action):
         self.begun = True
         taken = bind(context, address)
         try:
-            _expect_address(context, self.index, self.mac)
+            if self.mac is not None and _makes_interface(context, address):
+                _expect_address(context, self.index, self.mac)
         except Exception:
             context.system.sysfs.unbind(address)
             raise
@@ -426,6 +432,11 @@ class BindDriver(Action):
     def undo(self, context: Context) -> None:
         if context.system.sysfs.driver(context.address(self.index)) is not None:
             context.system.sysfs.unbind(context.address(self.index))
+
+
+def _makes_interface(context: Context, address: str) -> bool:
+    """vfio-pci and its like make none."""
+    return context.system.until(lambda: find_interface(address, context.system)[1] is not None, _INTERFACE_WAIT_S)
 
 
 def bind(context: Context, address: str) -> str:
@@ -451,23 +462,21 @@ def bind(context: Context, address: str) -> str:
     return sysfs.driver(address) or ""
 
 
-def _expect_address(context: Context, index: int | None, mac: str | None) -> None:
-    """A driver that makes an interface makes it with the address that was assigned."""
-    if mac is None:
-        return
+def _has_address(context: Context, index: int | None, mac: str, timeout_s: float) -> bool:
     address = context.address(index)
 
     def settled() -> bool:
         _, link = find_interface(address, context.system)
         return link is not None and link.address.lower() == mac.lower()
 
-    if not context.system.sysfs.interfaces(address) and not context.system.until(
-        lambda: find_interface(address, context.system)[1] is not None, 0.5
-    ):
-        return  # a driver that makes none, as vfio-pci does
-    if not context.system.until(settled, _INTERFACE_TIMEOUT_S):
-        _, link = find_interface(address, context.system)
-        raise SriovError(f"{context.name(index)} came up with address {link.address if link else 'none'}, not {mac}")
+    return context.system.until(settled, timeout_s)
+
+
+def _expect_address(context: Context, index: int | None, mac: str, timeout_s: float = _INTERFACE_TIMEOUT_S) -> None:
+    """A driver that makes an interface makes it with the address that was assigned."""
+    if not _has_address(context, index, mac, timeout_s):
+        _, link = find_interface(context.address(index), context.system)
+        raise SriovError(f"its interface has address {link.address if link else 'none'}, and not {mac}")
 
 
 @dataclass

@@ -54,6 +54,8 @@ class VfSettings:
 class Links(Protocol):
     """What is asked of rtnetlink and ethtool."""
 
+    def close(self) -> None: ...
+
     def links(self, namespace: str | None = None) -> dict[str, Link]:
         """Interfaces by name."""
 

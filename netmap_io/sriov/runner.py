@@ -13,11 +13,11 @@ from typing import Any
 
 from netmap_io.sriov.actions import Action, Configure, Context, SkippedError
 from netmap_io.sriov.errors import SriovBusyError, SriovError, SriovPrivilegeError, explain
-from netmap_io.sriov.plan import actions_for
+from netmap_io.sriov.planner import actions_for
 from netmap_io.sriov.request import Request
 from netmap_io.sriov.state import PhysicalFunctionState, System, observe
 
-__all__ = ["LOCKS", "Result", "Step", "StepState", "apply", "delete", "plan"]
+__all__ = ["LOCKS", "Result", "Step", "StepState", "apply", "delete", "locked", "plan"]
 
 LOCKS = Path("/run/lock/netmap-io")
 
@@ -75,7 +75,9 @@ Report = Callable[[Step], object]
 
 def plan(request: Request, system: System | None = None) -> list[Step]:
     """What `apply` would do, from what there is now.  Raises SriovError."""
-    system = system or System()
+    if system is None:
+        with System() as system:
+            return plan(request, system)
     state = observe(request.physical_function, system)
     context = _context(state, system)
     return [_step(action, context, StepState.PLANNED) for action in actions_for(request, state)]
@@ -86,9 +88,11 @@ def apply(request: Request, system: System | None = None, report: Report = lambd
 
     report: called with each step as it ends.  Raises SriovError, with its steps, after everything was taken back.
     """
-    system = system or System()
+    if system is None:
+        with System() as system:
+            return apply(request, system, report)
     state = observe(request.physical_function, system)
-    with _locked(state.pci_address):
+    with locked(state.pci_address):
         state = observe(request.physical_function, system)  # somebody else may have had the lock before
         return _run(actions_for(request, state), _context(state, system), report)
 
@@ -196,7 +200,7 @@ def _with_steps(error: SriovError, steps: list[Step]) -> SriovError:
 
 
 @contextmanager
-def _locked(address: str) -> Iterator[None]:
+def locked(address: str) -> Iterator[None]:
     """One at a time for each physical function.  The kernel lets go of the lock when the process ends."""
     path = LOCKS / f"sriov-{address}"
     try:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from netmap_io.sriov.errors import SriovError
 from netmap_io.sriov.links import Link, Links, NetlinkLinks, VfSettings
@@ -23,6 +23,12 @@ class System:
     links: Links = field(default_factory=NetlinkLinks)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self.links.close()
 
     def until(self, condition: Callable[[], bool], timeout_s: float, pause_s: float = 0.05) -> bool:
         """Wait for a condition; False: it did not come about in time."""
