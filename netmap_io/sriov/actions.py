@@ -38,7 +38,7 @@ _PROBE_TIMEOUT_S = 5.0
 """A driver that is loaded on demand comes with the first function that wants it, some time after it appeared."""
 _INTERFACE_TIMEOUT_S = 5.0
 _INTERFACE_WAIT_S = 1.0
-_CYCLES, _CYCLE_S = 5, 0.5
+_CYCLES, _CYCLE_S = 2, 0.5
 
 
 class SkippedError(Exception):
@@ -141,8 +141,11 @@ class SetQueues(Action):
 
 @dataclass
 class SetUp(Action):
+    """mac: the address that the interface should then have."""
+
     kind = "up"
     up: bool = True
+    mac: str | None = None
 
     def describe(self) -> str:
         return "interface up" if self.up else "interface down"
@@ -153,6 +156,8 @@ class SetUp(Action):
             raise SkippedError("already so")
         self.begun = True
         context.system.links.set_up(link.name, self.up, namespace)
+        if self.up and self.mac is not None and not _has_address(context, self.index, self.mac, _CYCLE_S):
+            _take_address(context, self.index, self.mac)
 
     def undo(self, context: Context) -> None:
         namespace, link = context.link(self.index)
@@ -309,30 +314,37 @@ class Readdress(Configure):
         if not link.up:
             return "the interface takes it when it is set up"
         try:
-            for _ in range(_CYCLES):  # a card that is busy does not answer its virtual functions
-                _down_and_up(context, self.index)
-                if _has_address(context, self.index, self.settings["mac"], _CYCLE_S):
-                    return "interface down and up"
-            _expect_address(context, self.index, self.settings["mac"], 0)
+            return _take_address(context, self.index, self.settings["mac"])
         except Exception:
             self.undo(context)
             raise
-        return None
 
     def undo(self, context: Context) -> str | None:
         remark = super().undo(context)
         namespace, link = context.link(self.index)
-        if self._before.get("mac") == NO_ADDRESS and self._own:
+        if self._own is None or link.address.lower() == self._own.lower():
+            return remark
+        if self._before.get("mac") == NO_ADDRESS:  # the address was the interface's own affair
             context.system.links.set_address(link.name, self._own, namespace)
-        if link.up:
-            _down_and_up(context, self.index)
+        elif link.up:
+            _take_address(context, self.index, self._own)
         return remark
 
 
-def _down_and_up(context: Context, index: int | None) -> None:
-    namespace, link = context.link(index)
-    context.system.links.set_up(link.name, False, namespace)
-    context.system.links.set_up(link.name, True, namespace)
+def _take_address(context: Context, index: int | None, mac: str) -> str:
+    """The interface takes the address that was assigned: when it is set down and up, or else when it is told to.
+
+    A trusted function comes up with the address it had, and may set another; one without trust may not.
+    """
+    for _ in range(_CYCLES):  # a card that is busy does not answer its virtual functions
+        namespace, link = context.link(index)
+        context.system.links.set_up(link.name, False, namespace)
+        context.system.links.set_up(link.name, True, namespace)
+        if _has_address(context, index, mac, _CYCLE_S):
+            return "interface down and up"
+    context.system.links.set_address(link.name, mac, namespace)
+    _expect_address(context, index, mac)
+    return "set at the interface too"
 
 
 def _phrase(name: str, value: object) -> str:

@@ -88,7 +88,7 @@ _ANYWHERE: Final[Mapping[int, str]] = MappingProxyType(
 def explain(operation: str, number: int, subject: str = "it", value: object = "") -> str:
     """One sentence for what the kernel refused."""
     reason = _REASONS.get((operation, number)) or _ANYWHERE.get(number)
-    name = errno.errorcode.get(number, str(number))
+    name = "EOPNOTSUPP" if number == errno.EOPNOTSUPP else errno.errorcode.get(number, str(number))
     if reason is None:
         reason = os.strerror(number).lower()
     return f"{reason.format(subject=subject, value=value)} ({name})"

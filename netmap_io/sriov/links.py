@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from netmap_io.sriov.vlan_message import set_vlan
+
 __all__ = ["UNKNOWN_LINK_STATE", "Link", "Links", "NetlinkLinks", "VfSettings"]
 
 LINK_STATES = ("auto", "enable", "disable")
@@ -147,7 +149,12 @@ class NetlinkLinks:
     def set_virtual_function(self, name: str, index: int, settings: Mapping[str, Any]) -> None:
         with _errors():
             number = self._index(name, None)
-            self._socket(None).link("set", index=number, vf={"vf": index, **_spoken(settings)})
+            protocol = settings.get("vlan_protocol")
+            if settings.get("vlan") and protocol not in (None, "802.1Q"):
+                tag = _VLAN_PROTOCOL_NUMBERS[protocol]
+                set_vlan(number, index, settings["vlan"], settings.get("qos") or 0, tag)
+            else:
+                self._socket(None).link("set", index=number, vf={"vf": index, **_spoken(settings)})
 
     def _socket(self, namespace: str | None) -> Any:
         from pyroute2.iproute.linux import IPRoute
@@ -201,15 +208,12 @@ def _settings(row: Any) -> VfSettings:
 
 
 def _spoken(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings in pyroute2's words."""
+    """Settings in pyroute2's words; a VLAN is of 802.1Q here."""
     spoken: dict[str, Any] = {}
     if "mac" in settings:
         spoken["mac"] = settings["mac"]
     if "vlan" in settings:
-        tag = {"vlan": settings["vlan"], "qos": settings.get("qos") or 0}
-        protocol = _VLAN_PROTOCOL_NUMBERS[settings.get("vlan_protocol") or "802.1Q"]
-        # The older attribute knows no protocol; drivers that know the newer one know the older one too.
-        spoken["vlan"] = tag if protocol == _VLAN_PROTOCOL_NUMBERS["802.1Q"] else [{**tag, "proto": protocol}]
+        spoken["vlan"] = {"vlan": settings["vlan"], "qos": settings.get("qos") or 0}
     for name, word in (("spoof_check", "spoofchk"), ("trust", "trust")):
         if name in settings:
             spoken[word] = int(settings[name])

@@ -56,7 +56,7 @@ def actions_for(request: Request, state: PhysicalFunctionState) -> list[Action]:
         found.append(Remove(before=state))
     if new and request.number:
         found += _creation(request, state)
-    else:
+    elif not new:
         for each in state.virtual_functions:
             found += _changes(request, each)
     return found
@@ -101,7 +101,7 @@ def _interface(index: int, settings: Settings) -> Iterator[Action]:
     if settings.namespace is not None:
         yield MoveToNamespace(index, settings.namespace)
     if _wants_up(settings):
-        yield SetUp(index)
+        yield SetUp(index, mac=settings.mac)
 
 
 def _carrier(index: int, request: Request) -> Iterator[Action]:
@@ -138,6 +138,8 @@ def _changes(request: Request, present: VirtualFunctionState) -> Iterator[Action
         changes = list(_interface(index, settings))
     else:
         changes = [each for each in _interface(index, settings) if not _met(each, present)]
+        if any(isinstance(each, MoveToNamespace) for each in changes) and present.up and _wants_up(settings):
+            changes.append(SetUp(index, mac=settings.mac))
     if settings.up is False and at_work and present.up:
         changes.append(SetUp(index, up=False))
     yield from changes
