@@ -228,7 +228,7 @@ def _request(path: str | None, options: dict[str, Any], everyone: str | None, si
             raise click.UsageError(f"--vf {text}: must be INDEX:KEY=VALUE,...", click.get_current_context())
         own[int(index)] = {**own.get(int(index), {}), **_pairs("--vf", pairs), "index": int(index)}
     if single:
-        content["virtual_function"] = list(own.values())
+        content["virtual_function"] = [own[index] for index in sorted(own, key=lambda index: (index is None, index))]
     return request_from_dict(content, strict=not (single or everyone), source=path)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -123,14 +123,13 @@ class NetlinkLinks:
             os.close(descriptor)
 
     def queues(self, name: str, namespace: str | None = None) -> int | None:
-        with _inside(namespace), _errors(unsupported_is_none=True):
-            channels = _ethtool(name).get_channels()
+        with _inside(namespace), _errors(unsupported_is_none=True), closing(_ethtool(name)) as card:
+            channels = card.get_channels()
             return int(channels.combined_count or max(channels.rx_count, channels.tx_count)) or None
         return None
 
     def set_queues(self, name: str, count: int) -> None:
-        with _errors():
-            card = _ethtool(name)
+        with _errors(), closing(_ethtool(name)) as card:
             channels = card.get_channels()
             if channels.max_combined:
                 channels.combined_count = count

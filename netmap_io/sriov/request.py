@@ -179,7 +179,7 @@ def request_from_dict(content: dict[str, Any], *, strict: bool = True, source: s
 
 def _sentence(message: str) -> str:
     """msgspec's message with the key before it, and a near one where the key is not known."""
-    reason, _, path = message.partition(" - at `$")
+    reason, _, path = message.replace(" | null", "").partition(" - at `$")
     key = path.rstrip("`").lstrip(".")
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", reason)
     if unknown:

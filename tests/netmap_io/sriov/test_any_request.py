@@ -143,5 +143,5 @@ class Card(RuleBasedStateMachine):
                     assert function.own == wanted.mac
 
 
-Card.TestCase.settings = settings(max_examples=10, stateful_step_count=8, deadline=None)
+Card.TestCase.settings = settings(max_examples=60, stateful_step_count=12, deadline=None)
 test_any_request = pytest.mark.usefixtures("own_locks")(Card.TestCase)
