@@ -50,14 +50,11 @@ class SettingsText(click.ParamType[str]):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from netmap_io.sriov.request import Settings
 
-        before, comma, begun = incomplete.rpartition(",")
+        cut = max(incomplete.rfind(","), incomplete.find(":") if "=" not in incomplete else -1) + 1
+        before, begun = incomplete[:cut], incomplete[cut:]
         if "=" in begun:
             return []
-        return [
-            CompletionItem(f"{before}{comma}{name}=", help="nospace")
-            for name in Settings.__struct_fields__
-            if name.startswith(begun)
-        ]
+        return [CompletionItem(f"{before}{name}=") for name in Settings.__struct_fields__ if name.startswith(begun)]
 
 
 @click.group(
@@ -220,16 +217,28 @@ def _request(path: str | None, options: dict[str, Any], everyone: str | None, si
             what = f"{key} in {path}, or {option}" if path else f"a file, or {option}"
             raise click.UsageError(f"the request needs {what}", click.get_current_context())
     if everyone is not None:
-        content["defaults"] = {**content.get("defaults", {}), **_pairs("--all", everyone)}
-    own = {each.get("index"): dict(each) for each in content.get("virtual_function", ()) if isinstance(each, dict)}
+        content["defaults"] = _over(content.get("defaults", {}), _pairs("--all", everyone))
     for text in single:
         index, colon, pairs = text.partition(":")
         if not colon or not index.isdecimal():
             raise click.UsageError(f"--vf {text}: must be INDEX:KEY=VALUE,...", click.get_current_context())
-        own[int(index)] = {**own.get(int(index), {}), **_pairs("--vf", pairs), "index": int(index)}
-    if single:
-        content["virtual_function"] = [own[index] for index in sorted(own, key=lambda index: (index is None, index))]
+        content["virtual_function"] = _with(content.get("virtual_function", []), int(index), _pairs("--vf", pairs))
     return request_from_dict(content, strict=not (single or everyone), source=path)
+
+
+def _over(present: object, own: dict[str, str]) -> object:
+    """Options over what a file says; what is of the wrong kind there is refused later, with its key."""
+    return {**present, **own} if isinstance(present, dict) else present
+
+
+def _with(present: object, index: int, own: dict[str, str]) -> object:
+    """A file's virtual functions with options for one of them, in the order of their numbers."""
+    if not isinstance(present, list) or not all(isinstance(each, dict) for each in present):
+        return present
+    rows = [{**each, **own} if each.get("index") == index else each for each in present]
+    if not any(each.get("index") == index for each in present):
+        rows.append({"index": index, **own})
+    return sorted(rows, key=lambda each: each["index"] if isinstance(each.get("index"), int) else -1)
 
 
 def _pairs(option: str, text: str) -> dict[str, str]:

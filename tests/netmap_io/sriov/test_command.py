@@ -132,6 +132,21 @@ def test_wrong_use_is_one_sentence(card, arguments, code, words):
     assert card.changes == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("defaults = 3", "defaults: expected `object`, got `int`"),
+        ("virtual_function = 3", "virtual_function: expected `array`, got `int`"),
+        ("virtual_function = [3]", "virtual_function[0]: expected `object`, got `int`"),
+        ("[[virtual_function]]\nindex = []", "virtual_function[0].index: expected `int`, got `array`"),
+    ],
+)
+def test_a_file_of_the_wrong_kind_under_options(card, tmp_path, text, words):
+    (tmp_path / "odd.toml").write_text(f"{text}\n")
+    options = ("-i", "eth0", "-n", "1", "--all", "trust=on", "--vf", "0:vlan=3")
+    assert words in complaint("apply", "odd.toml", *options, code=2)
+
+
 def test_completion(card, monkeypatch):
     from click.shell_completion import ShellComplete
 
