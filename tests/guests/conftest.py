@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
+import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -33,8 +36,22 @@ def packages():
 
 
 @pytest.fixture(scope="session")
-def sriov_guest(packages):
-    """Outcome of all checks in one guest."""
+def sriov_guest(packages, tmp_path_factory):
+    """Outcome of all checks in one guest, which boots once for all the processes that run tests."""
+    from guests.guest import Outcome
+
+    common = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        common = common.parent
+    kept = common / "sriov-guest.json"
+    with (common / "sriov-guest.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            kept.write_text(json.dumps(asdict(_run_sriov_guest(packages))), encoding="utf-8")
+    return Outcome(**json.loads(kept.read_text(encoding="utf-8")))
+
+
+def _run_sriov_guest(packages):
     from guests.guest import Guest, igb_cards
     from guests.initramfs import ROOT_MODULES, module_files, pack
 

@@ -41,7 +41,7 @@ for directory in proc sys dev; do
     /bin/busybox mkdir -p /new/$directory
     /bin/busybox mount -o bind /$directory /new/$directory
 done
-for directory in tmp run; do /bin/busybox mount -t tmpfs tmpfs /new/$directory; done
+/bin/busybox mount -t tmpfs tmpfs /new/run
 /bin/busybox ln -sf /proc/self/fd /dev/fd
 /bin/busybox mkdir -p /dev/shm
 /bin/busybox mount -t tmpfs tmpfs /dev/shm

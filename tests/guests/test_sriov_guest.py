@@ -11,7 +11,7 @@ import pytest
 
 from guests.sriov_checks import CHECKS
 
-pytestmark = [pytest.mark.qemu, pytest.mark.xdist_group("guest")]
+pytestmark = pytest.mark.qemu
 
 
 @pytest.fixture(scope="module")
