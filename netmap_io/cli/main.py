@@ -13,6 +13,7 @@ __all__ = ["cli", "run"]
 
 MENU = {
     "doctor": "what this machine offers for frames, and what to do about the rest",
+    "sriov": "virtual functions of a card: list, apply, delete",
     "ports": "drivers, wrappers and their options; interfaces",
     "pump": "frames from one port to another, one way or both",
     "gen": "numbered, checkable frames out of a port",

@@ -9,7 +9,7 @@ import socket
 import struct
 from dataclasses import asdict, dataclass
 
-from netmap_io.doctor import af_xdp, netdev
+from netmap_io.doctor import af_xdp, netdev, netmap
 from netmap_io.doctor.ethtool import Card, ask
 from netmap_io.doctor.finding import Finding, State, read_text
 
@@ -100,6 +100,7 @@ def findings() -> list[Finding]:
         card = ask(interface.name)
         found.append(_plain(interface, card))
         if interface.ethernet:
+            found.append(netmap.finding(interface.name, interface.driver))
             found.append(_xdp(interface, features, socket_errno))
             found += _queues(interface, card)
             found += _offloads(interface, card)
@@ -244,18 +245,31 @@ def _virtual_functions(interface: Interface) -> list[Finding]:
     folder = _sysfs(interface)
     if folder is None:
         return []
-    total, made = read_text(f"{folder}/device/sriov_totalvfs"), read_text(f"{folder}/device/sriov_numvfs")
-    if os.path.exists(f"{folder}/device/physfn"):
-        fact = "this is a virtual function"
-        return [Finding(subject=interface.name, name="SR-IOV", state=State.GOOD, fact=fact)]
+
+    def finding(fact: str, advice: str = "") -> list[Finding]:
+        return [Finding(subject=interface.name, name="SR-IOV", state=State.GOOD, fact=fact, advice=advice)]
+
+    device = f"{folder}/device"
+    if os.path.exists(f"{device}/physfn"):
+        return finding(_place(device))
+    total, made = read_text(f"{device}/sriov_totalvfs"), read_text(f"{device}/sriov_numvfs")
     if not total or total == "0":
         return []
-    return [
-        Finding(
-            subject=interface.name,
-            name="SR-IOV",
-            state=State.GOOD,
-            fact=f"{made} of at most {total} virtual functions made",
-            advice=f"echo N > {folder}/device/sriov_numvfs makes N of them" if made == "0" else "",
+    advice = f"netmap-io sriov apply --interface {interface.name} --number N makes N of them" if made == "0" else ""
+    return finding(f"{made} of at most {total} virtual functions made", advice)
+
+
+def _place(device: str) -> str:
+    """Which virtual function of which physical function."""
+    physical = os.path.realpath(f"{device}/physfn")
+    try:
+        own = os.path.realpath(device)
+        number = next(
+            name.removeprefix("virtfn")
+            for name in os.listdir(physical)
+            if name.startswith("virtfn") and os.path.realpath(f"{physical}/{name}") == own
         )
-    ]
+        names = os.listdir(f"{physical}/net") if os.path.isdir(f"{physical}/net") else []
+    except (OSError, StopIteration):
+        return "a virtual function; which one is not told here"
+    return f"virtual function {number} of {' and '.join(sorted(names)) or os.path.basename(physical)}"

@@ -130,7 +130,10 @@ def test_virtual_functions_and_queues(monkeypatch, tmp_path):
     (tmp_path / "device" / "sriov_totalvfs").write_text("8\n")
     (tmp_path / "device" / "sriov_numvfs").write_text("0\n")
     (found,) = interfaces._virtual_functions(interface)
-    assert (found.fact, "sriov_numvfs" in found.advice) == ("0 of at most 8 virtual functions made", True)
+    assert (found.fact, "netmap-io sriov apply --interface e0" in found.advice) == (
+        "0 of at most 8 virtual functions made",
+        True,
+    )
     (tmp_path / "queues").mkdir()
     for name in ("rx-0", "rx-1", "tx-0"):
         (tmp_path / "queues" / name).mkdir()

@@ -24,6 +24,9 @@ const RETRY_EVERY: Duration = Duration::from_millis(10);
 /// Octets that the kernel keeps free in a chunk before a received frame, besides the headroom.
 pub const KERNEL_HEADROOM: u32 = 256;
 
+/// Frames that the kernel takes from a transmit ring in a call, in copy mode.
+const FRAMES_PER_KICK: u32 = 32;
+
 /// How to open a port.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -391,17 +394,23 @@ impl Transmitter {
     }
 
     /// Call the kernel as long as it asks for it and gets on.
+    ///
+    /// In copy mode it takes `FRAMES_PER_KICK` a call and says EAGAIN.  Older kernels (seen on 6.1) move the ring's
+    /// consumer only when they have taken all that they saw in it, so that a call may get on without our seeing it.
     fn kick(&mut self) {
         let mut before = self.half.outstanding();
+        let mut unseen = before / FRAMES_PER_KICK;
         while before > 0 && self.half.needs_wakeup() {
-            if let Err(error) = system::kick_transmit(self.socket.descriptor())
-                && error.raw_os_error() == Some(libc::EBUSY)
-            {
+            let refusal = system::kick_transmit(self.socket.descriptor()).err().and_then(|error| error.raw_os_error());
+            if refusal == Some(libc::EBUSY) {
                 self.device_drops += 1; // so copy mode says that the device refused the frame, which is lost
             }
             let now = self.half.outstanding();
             if now == before {
-                break;
+                if refusal != Some(libc::EAGAIN) || unseen == 0 {
+                    break;
+                }
+                unseen -= 1;
             }
             before = now;
         }
