@@ -4,9 +4,11 @@ use std::ffi::{CString, c_void};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use netmap_io_rings::error::RingError;
 use netmap_io_rings::memory::Mapping;
 
 use crate::layout::{API, CONTROL, NAME_OCTETS, RequestHeader};
+use crate::link::{Link, Watch};
 
 /// One descriptor of a netmap device: at most one registered port.  Dropping it closes it.
 pub trait Device: Send + Sync {
@@ -33,6 +35,9 @@ pub trait Device: Send + Sync {
 pub trait Opener: Send + Sync {
     /// A new one, nothing registered on it.
     fn open(&self) -> io::Result<Box<dyn Device>>;
+
+    /// The network device of that name, to be looked after while a port has it.
+    fn watch(&self, name: &str) -> Result<Box<dyn Watch>, RingError>;
 }
 
 /// The kernel module's character device, by path.
@@ -51,6 +56,10 @@ impl Opener for CharacterDevice {
         }
         // SAFETY: open, and nobody else's.
         Ok(Box::new(Character(unsafe { OwnedFd::from_raw_fd(descriptor) })))
+    }
+
+    fn watch(&self, name: &str) -> Result<Box<dyn Watch>, RingError> {
+        Ok(Box::new(Link::open(name)?))
     }
 }
 

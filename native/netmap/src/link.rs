@@ -9,7 +9,22 @@ use netmap_io_rings::system::{self, Interface};
 
 const LINK_GROUP: u32 = 1;
 
-/// A network device, watched.
+/// The network device behind a port, watched.
+pub trait Watch: Send + Sync {
+    /// What it is called and how large its frames may be.
+    fn interface(&self) -> &Interface;
+
+    /// Err when the device is down or gone.
+    fn check(&self) -> Result<(), RingError>;
+
+    /// What polls readable when something about devices has changed.
+    fn news(&self) -> BorrowedFd<'_>;
+
+    /// Forget that there were news: who looks at the device sees more than they say.
+    fn drain(&self);
+}
+
+/// A network device of this machine.
 pub(crate) struct Link {
     control: OwnedFd,
     news: OwnedFd,
@@ -39,17 +54,21 @@ impl Link {
         let news = news.map_err(|error| RingError::of_system(&error, name, "watching the interface"))?;
         Ok(Self { control, news, interface })
     }
+}
 
-    pub(crate) fn interface(&self) -> &Interface {
+impl Watch for Link {
+    fn interface(&self) -> &Interface {
         &self.interface
     }
 
-    /// Err when the device is down or gone.
-    pub(crate) fn check(&self) -> Result<(), RingError> {
+    fn check(&self) -> Result<(), RingError> {
         system::check_up(self.control.as_fd(), &self.interface)
     }
 
-    /// Forget that there were news: who looks at the device sees more than they say.
+    fn news(&self) -> BorrowedFd<'_> {
+        self.news.as_fd()
+    }
+
     fn drain(&self) {
         let mut octets = [0_u8; 4096];
         loop {
@@ -75,7 +94,7 @@ const NEWS: u64 = 1;
 const FRAMES: u64 = 0;
 
 impl Waiter {
-    pub(crate) fn new(link: Option<&Link>) -> io::Result<Self> {
+    pub(crate) fn new(link: Option<&dyn Watch>) -> io::Result<Self> {
         // SAFETY: no memory is passed.
         let descriptor = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
         if descriptor < 0 {
@@ -85,7 +104,7 @@ impl Waiter {
         let epoll = unsafe { OwnedFd::from_raw_fd(descriptor) };
         let waiter = Self { epoll };
         if let Some(link) = link {
-            waiter.change(libc::EPOLL_CTL_ADD, link.news.as_fd(), NEWS)?;
+            waiter.change(libc::EPOLL_CTL_ADD, link.news(), NEWS)?;
         }
         Ok(waiter)
     }
@@ -119,7 +138,7 @@ impl Waiter {
     }
 
     /// Wait at most `timeout`.  Whether there may be frames; news of the link are taken and end the wait.
-    pub(crate) fn wait(&self, timeout: Duration, link: Option<&Link>) -> Wake {
+    pub(crate) fn wait(&self, timeout: Duration, link: Option<&dyn Watch>) -> Wake {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; 8];
         let milliseconds = i32::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
         let place = events.as_mut_ptr();
@@ -129,7 +148,9 @@ impl Waiter {
         for event in events.iter().take(usize::try_from(count).unwrap_or(0)) {
             if event.u64 == NEWS {
                 wake.look = true;
-                link.inspect(|link| link.drain());
+                if let Some(link) = link {
+                    link.drain();
+                }
             } else {
                 wake.frames |= event.events & libc::EPOLLIN as u32 != 0;
                 wake.look |= event.events & !(libc::EPOLLIN as u32) != 0;

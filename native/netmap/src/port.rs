@@ -10,7 +10,7 @@ use netmap_io_rings::system::Interface;
 
 use crate::device::{Opener, sync};
 use crate::layout::{Mode, RECEIVE_SYNC, TRANSMIT_SYNC, flag};
-use crate::link::{Link, Waiter, Wake};
+use crate::link::{Waiter, Wake, Watch};
 use crate::receive::Receiver;
 use crate::region::Pool;
 pub use crate::registration::Wish;
@@ -53,8 +53,6 @@ pub struct Options {
     pub modes: Vec<Mode>,
     /// What to ask of the module.
     pub wish: Wish,
-    /// Look after the network device of that name, where the name is one's.
-    pub watch: bool,
     /// Stamp received frames with the time of the sync that brought them.
     pub timestamps: bool,
     /// Index, among the bound transmit rings, of the one that sends.
@@ -90,7 +88,7 @@ pub(crate) struct Shared {
     pub(crate) memory_id: u16,
     pub(crate) kind: PortKind,
     pub(crate) longest: usize,
-    link: Option<Link>,
+    link: Option<Box<dyn Watch>>,
     waiter: OnceLock<Waiter>,
     gone: AtomicBool,
     pool: Pool,
@@ -133,7 +131,7 @@ impl Shared {
         if self.gone.load(Ordering::Relaxed) {
             return Err(Stop::Error(RingError::vanished(&self.name)));
         }
-        let state = self.link.as_ref().map_or(Ok(()), Link::check);
+        let state = self.link.as_deref().map_or(Ok(()), Watch::check);
         match state {
             Ok(()) => self.watch(true),
             Err(error) => {
@@ -159,7 +157,7 @@ impl Shared {
         if let Some(waiter) = self.waiter.get() {
             return Ok(waiter);
         }
-        let waiter = Waiter::new(self.link.as_ref()).map_err(|error| Stop::Error(self.trouble(&error, "waiting")))?;
+        let waiter = Waiter::new(self.link.as_deref()).map_err(|error| Stop::Error(self.trouble(&error, "waiting")))?;
         let waiter = self.waiter.get_or_init(|| waiter);
         match self.check() {
             Ok(()) | Err(Stop::Down(_)) => Ok(waiter),
@@ -184,7 +182,7 @@ impl Shared {
     fn wait_for_all(&self, timeout: Duration) -> Result<Wake, Stop> {
         let waiter = self.waiter()?;
         match self.check() {
-            Ok(()) | Err(Stop::Down(_)) => Ok(waiter.wait(timeout, self.link.as_ref())), // only its return is waited for
+            Ok(()) | Err(Stop::Down(_)) => Ok(waiter.wait(timeout, self.link.as_deref())), // only its return is waited for
             Err(stop) => Err(stop),
         }
     }
@@ -258,7 +256,7 @@ impl Shared {
 /// Open the port `name`.
 pub fn open(opener: &dyn Opener, name: &str, options: &Options) -> Result<(Receiver, Transmitter, Outcome), RingError> {
     let kind = PortKind::of_name(name);
-    let link = if options.watch && kind == PortKind::Network { Some(Link::open(name)?) } else { None };
+    let link = if kind == PortKind::Network { Some(opener.watch(name)?) } else { None };
     if let Some(link) = &link {
         link.check()?;
     }
@@ -269,7 +267,7 @@ pub fn open(opener: &dyn Opener, name: &str, options: &Options) -> Result<(Recei
         let extra = if registered.is_empty() { options.wish.extra_buffers } else { 0 };
         let wish = Wish { extra_buffers: extra, ..options.wish.clone() };
         let one = register(device, name, mode, &wish);
-        registered.push(one.map_err(|error| explain_register(&error, name, kind, &wish, link.as_ref()))?);
+        registered.push(one.map_err(|error| explain_register(&error, name, kind, &wish, link.as_deref()))?);
     }
     let Some(first) = registered.first() else {
         return Err(RingError::new(Kind::System, format!("{name}: no ring was asked for")));
@@ -287,7 +285,7 @@ fn assemble(
     name: &str,
     kind: PortKind,
     options: &Options,
-    link: Option<Link>,
+    link: Option<Box<dyn Watch>>,
     registered: Vec<Registered>,
     memory: Arc<Mapping>,
 ) -> Result<(Receiver, Transmitter, Outcome), RingError> {
@@ -311,11 +309,11 @@ fn assemble(
         return Err(RingError::new(Kind::Unsupported, message));
     }
     let buffer_octets = pool.buffer_octets();
-    let longest = longest(kind, link.as_ref(), buffer_octets, chosen.as_ref().map(|(_, ring)| ring));
+    let longest = longest(kind, link.as_deref(), buffer_octets, chosen.as_ref().map(|(_, ring)| ring));
     let memory_id = registered[0].memory_id;
     let outcome = Outcome {
         kind,
-        interface: link.as_ref().map(|link| link.interface().clone()),
+        interface: link.as_deref().map(|link| link.interface().clone()),
         longest,
         buffer_octets,
         transmit_slots,
@@ -342,7 +340,7 @@ fn assemble(
 }
 
 /// Octets of the longest frame: what one buffer and the MTU allow, or on pipes and switches several buffers.
-fn longest(kind: PortKind, link: Option<&Link>, buffer_octets: usize, ring: Option<&Ring>) -> usize {
+fn longest(kind: PortKind, link: Option<&dyn Watch>, buffer_octets: usize, ring: Option<&Ring>) -> usize {
     let slots = ring.map_or(MOST_FRAGMENTS, |ring| ring.words.slots() as usize - 1);
     match (kind, link) {
         (PortKind::Network, Some(link)) => buffer_octets.min(link.interface().mtu + ETHERNET_HEADER_OCTETS),
@@ -365,7 +363,7 @@ fn explain_open(error: &io::Error) -> RingError {
 }
 
 /// Each errno of a registration, by one sentence.  The kernel's log has the reason; the call has only the number.
-fn explain_register(error: &io::Error, name: &str, kind: PortKind, wish: &Wish, link: Option<&Link>) -> RingError {
+fn explain_register(error: &io::Error, name: &str, kind: PortKind, wish: &Wish, link: Option<&dyn Watch>) -> RingError {
     let mtu = link.map_or(0, |link| link.interface().mtu);
     let exclusive = wish.flags & flag::EXCLUSIVE != 0;
     let (what, sentence) = match error.raw_os_error().unwrap_or(0) {

@@ -120,9 +120,7 @@ impl Receiver {
     }
 
     /// At most `max_frames` frames that are there and in one slot each; they are ours until `take_back`.
-    ///
-    /// Also whether the next frame is in several slots: `receive` puts it together.
-    pub fn lend(&mut self, max_frames: usize) -> Result<(Vec<Slot>, bool), RingError> {
+    pub fn lend(&mut self, max_frames: usize) -> Result<Vec<Slot>, RingError> {
         let state = self.look(Look { frames: max_frames, whole: true });
         let mut slots = Vec::with_capacity(self.found.pieces.len());
         let mut pieces = self.found.pieces.iter();
@@ -143,7 +141,12 @@ impl Receiver {
             self.slots_lent = true;
         }
         self.release();
-        Ok((slots, self.found.fragmented))
+        Ok(slots)
+    }
+
+    /// Whether the last `lend` stopped before a frame in several slots, which `receive` puts together.
+    pub fn fragmented(&self) -> bool {
+        self.found.fragmented
     }
 
     /// Put spare buffers into the slots of the frames just found, so that these outlive their slots.  False: too few.

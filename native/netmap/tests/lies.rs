@@ -49,7 +49,7 @@ fn use_all(ports: &mut [(Receiver, Transmitter)], kernel: &Kernel, random: &mut 
             }
         }
         1 => {
-            if let Ok((slots, _)) = receiver.lend(1 + random.below(40)) {
+            if let Ok(slots) = receiver.lend(1 + random.below(40)) {
                 for slot in slots {
                     let mut octets = Vec::new();
                     assert!(kernel.memory.append_to(slot.offset, slot.length, &mut octets));

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex};
 
 use netmap_io_netmap::device::{Device, Opener};
+use netmap_io_netmap::link::Watch;
 use netmap_io_netmap::port::{Options, Outcome, open};
 use netmap_io_netmap::{Mode, Receiver, Transmitter};
 use netmap_io_rings::error::RingError;
@@ -120,7 +121,7 @@ impl Kernel {
         let wish =
             netmap_io_netmap::port::Wish { flags: 0, slots: (0, 0), rings: (0, 0), memory_id: 0, extra_buffers: extra };
         let modes = vec![Mode::Hardware];
-        let options = Options { modes, wish, watch: false, timestamps: true, send_ring: 0 };
+        let options = Options { modes, wish, timestamps: true, send_ring: 0 };
         open(&Scripted(Arc::clone(self)), NAMES[port], &options)
     }
 
@@ -231,6 +232,10 @@ impl Opener for Scripted {
     fn open(&self) -> io::Result<Box<dyn Device>> {
         let poll = File::open("/dev/null")?;
         Ok(Box::new(Open { kernel: Arc::clone(&self.0), port: Mutex::new(None), poll }))
+    }
+
+    fn watch(&self, name: &str) -> Result<Box<dyn Watch>, RingError> {
+        Err(RingError::vanished(name))
     }
 }
 
