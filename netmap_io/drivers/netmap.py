@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import functools
+import os
 import time
 from typing import Any, NamedTuple
 
 from netmap_io import _native
-from netmap_io._native import SimulatedNetmap
+from netmap_io._native import NetmapSimulation
 from netmap_io.burst import ETHERNET, Burst
-from netmap_io.drivers.descriptor import yes_or_no
+from netmap_io.drivers.descriptor import refused, yes_or_no
 from netmap_io.drivers.netmap_discipline import Discipline
 from netmap_io.drivers.rings import LOOK_AGAIN_S, RingCapabilities, RingPort, SlotBurst
 from netmap_io.errors import InterfaceVanishedError, PortAddressError, PortSystemError, PortUnsupportedError
 from netmap_io.port import Counters, LinkType, Options, Port
 
-__all__ = ["Forwarded", "NetmapPort", "SimulatedNetmap", "forward", "open_address", "simulation", "swaps_buffers"]
+__all__ = ["Forwarded", "NetmapPort", "NetmapSimulation", "forward", "open_address", "simulation", "swaps_buffers"]
 
 DEVICE = "/dev/netmap"
 _DIRECTIONS: dict[str, list[str]] = {"both": [], "receive": ["receive_only"], "send": ["transmit_only"]}
@@ -43,7 +44,7 @@ class NetmapPort(RingPort):
         name: str,
         *,
         rings: str = "hardware",
-        device: str | SimulatedNetmap = DEVICE,
+        device: str | NetmapSimulation = DEVICE,
         direction: str = "both",
         exclusive: bool = False,
         monitor: str = "none",
@@ -271,15 +272,25 @@ def _usable(port: NetmapPort) -> bool:
     return not port.closed and port._end is None
 
 
-@functools.cache
-def simulation(path: str | None = None) -> SimulatedNetmap:
+def simulation(path: str | None = None) -> NetmapSimulation:
     """The simulated kernel side that `device=simulated` means: this process's own, or the one in the file at `path`."""
+    return _simulation(path)
+
+
+@functools.cache
+def _simulation(path: str | None) -> NetmapSimulation:
     if path is None:
-        return SimulatedNetmap()
+        return NetmapSimulation()
     try:
-        return SimulatedNetmap.attach(path)
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        raise refused(f"open the simulation at {path}", error) from None
+    try:
+        return NetmapSimulation.attach(file)
     except OSError as error:
         raise PortSystemError(f"cannot attach to the simulation at {path}: {error}") from None
+    finally:
+        os.close(file)
 
 
 def _mode_in_words(outcome: dict[str, Any]) -> str:

@@ -2,7 +2,8 @@
 mod buffer;
 mod capture;
 mod netmap;
-mod netmap_simulated;
+mod netmap_device;
+mod netmap_simulation;
 mod payload;
 mod rings;
 mod rings_packet;
@@ -21,7 +22,7 @@ mod native {
     #[pymodule_export]
     use crate::netmap::NetmapRings;
     #[pymodule_export]
-    use crate::netmap_simulated::SimulatedNetmap;
+    use crate::netmap_simulation::{NetmapDescriptor, NetmapOutlet, NetmapSimulation};
     #[pymodule_export]
     use crate::payload::{PayloadExtractor, udp_frames};
     #[pymodule_export]

@@ -11,7 +11,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::buffer::{Columns, batch_to_python};
-use crate::netmap_simulated::SimulatedNetmap;
+use crate::netmap_device::SimulatedOpener;
+use crate::netmap_simulation::NetmapSimulation;
 use crate::rings::{Half, RingMemory, raise, slots_to_python};
 
 /// The rings of a netmap port.
@@ -71,8 +72,8 @@ impl NetmapRings {
         let modes = modes.iter().map(|(name, ring)| mode(name, *ring)).collect::<PyResult<_>>()?;
         let wish = Wish { flags: flags(&flag_names)?, slots, rings, memory_id, extra_buffers };
         let options = Options { modes, wish, timestamps, send_ring };
-        let opener: Box<dyn Opener> = match device.cast::<SimulatedNetmap>() {
-            Ok(simulated) => simulated.get().opener(),
+        let opener: Box<dyn Opener> = match device.cast::<NetmapSimulation>() {
+            Ok(simulated) => Box::new(SimulatedOpener(simulated.get().simulation())),
             Err(_) => Box::new(CharacterDevice { path: device.extract()? }),
         };
         let opened = py.detach(|| open(opener.as_ref(), name, &options));

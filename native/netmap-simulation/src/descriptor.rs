@@ -140,7 +140,7 @@ impl Shared {
 }
 
 /// Which descriptor an open file of this process is, if it is one of any simulation at all.
-pub(crate) fn identify(file: RawFd) -> Option<DescriptorId> {
+pub fn identify(file: RawFd) -> Option<DescriptorId> {
     // SAFETY: a system call that changes nothing, whatever the descriptor is.
     let position = unsafe { libc::lseek(file, 0, libc::SEEK_CUR) };
     let index = position.checked_sub(POSITION)?;

@@ -139,6 +139,28 @@ impl Simulation {
         self.device(name).map(|(_, port)| port.mtu.set(mtu))
     }
 
+    /// Whether a device is up.  ENXIO: there is none of this name, or it has vanished.
+    pub fn is_up(&self, name: &str) -> Result<bool, Errno> {
+        match self.device(name)? {
+            (_, port) if port.vanished.is_set() => Err(Errno(libc::ENXIO)),
+            (_, port) => Ok(!port.down.is_set()),
+        }
+    }
+
+    /// The MTU of a device.
+    pub fn mtu(&self, name: &str) -> Result<u32, Errno> {
+        self.device(name).map(|(_, port)| port.mtu.get())
+    }
+
+    /// The address of a device: locally administered, made of its name.
+    pub fn mac(&self, name: &str) -> [u8; 6] {
+        let hash = name
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, octet| (hash ^ u64::from(octet)).wrapping_mul(0x100_0000_01b3));
+        let [a, b, c, d, e, ..] = hash.to_le_bytes();
+        [0x02, a, b, c, d, e]
+    }
+
     /// Fault: overwrite a word of a ring at one of its next syncs.
     pub fn corrupt(&self, ring: RingName<'_>, word: CorruptWord) -> Result<(), Errno> {
         let shared = self.shared();

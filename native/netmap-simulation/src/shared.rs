@@ -137,6 +137,14 @@ impl Shared {
         }
     }
 
+    pub(crate) fn read(&self, from: u64, octets: &mut [u8]) {
+        match self.at(from, octets.len() as u64) {
+            // SAFETY: the source is inside the mapping, of which no slice exists.
+            Some(source) => unsafe { source.copy_to_nonoverlapping(octets.as_mut_ptr(), octets.len()) },
+            None => octets.fill(0),
+        }
+    }
+
     /// The N octets at `from`, copied once.
     #[inline(always)]
     pub(crate) fn octets<const N: usize>(&self, from: u64) -> [u8; N] {

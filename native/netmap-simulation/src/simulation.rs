@@ -3,13 +3,13 @@
 use std::ffi::c_void;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::abi::{call, limit};
 use crate::control_request;
-use crate::descriptor::{self, Descriptor, Mapping};
+use crate::descriptor::{Descriptor, Mapping};
 use crate::errno::Errno;
 use crate::legacy;
 use crate::memory::SYSTEM_GEOMETRY;
@@ -72,11 +72,6 @@ impl Simulation {
     /// As `open`, but the file alone: for whoever has to give it to a program.  `reap` is to be called when it closed it.
     pub fn open_file(&self) -> Result<OwnedFd, Errno> {
         Ok(self.0.open_descriptor()?.0)
-    }
-
-    /// Which descriptor a file of this process is, however it came here; None for all other files.
-    pub fn identify(&self, file: RawFd) -> Option<DescriptorId> {
-        descriptor::identify(file).filter(|&id| self.0.state(id).is_some())
     }
 
     /// As `ioctl(2)` on `/dev/netmap`, without the -1.

@@ -17,8 +17,8 @@ pub trait Watch: Send + Sync {
     /// Err when the device is down or gone.
     fn check(&self) -> Result<(), RingError>;
 
-    /// What polls readable when something about devices has changed.
-    fn news(&self) -> BorrowedFd<'_>;
+    /// What polls readable when something about devices has changed; None: only `check` tells.
+    fn news(&self) -> Option<BorrowedFd<'_>>;
 
     /// Forget that there were news: who looks at the device sees more than they say.
     fn drain(&self);
@@ -65,8 +65,8 @@ impl Watch for Link {
         system::check_up(self.control.as_fd(), &self.interface)
     }
 
-    fn news(&self) -> BorrowedFd<'_> {
-        self.news.as_fd()
+    fn news(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.news.as_fd())
     }
 
     fn drain(&self) {
@@ -103,8 +103,8 @@ impl Waiter {
         // SAFETY: open, and nobody else's.
         let epoll = unsafe { OwnedFd::from_raw_fd(descriptor) };
         let waiter = Self { epoll };
-        if let Some(link) = link {
-            waiter.change(libc::EPOLL_CTL_ADD, link.news(), NEWS)?;
+        if let Some(news) = link.and_then(Watch::news) {
+            waiter.change(libc::EPOLL_CTL_ADD, news, NEWS)?;
         }
         Ok(waiter)
     }

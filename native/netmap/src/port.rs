@@ -2,6 +2,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::sleep;
 use std::time::Duration;
 
 use netmap_io_rings::error::{Kind, RingError};
@@ -21,6 +22,9 @@ use crate::transmit::Transmitter;
 const ETHERNET_HEADER_OCTETS: usize = 14;
 /// Slots that a frame may take on a port that carries frames over several: what a switch takes.
 const MOST_FRAGMENTS: usize = 64;
+
+/// How often a network device that tells no news is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What lies behind a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,10 +171,19 @@ impl Shared {
 
     /// Wait at most `timeout` for frames or for news.
     pub(crate) fn wait(&self, timeout: Duration) -> Result<Wake, RingError> {
-        let [registered] = self.registered.as_slice() else { return Ok(self.wait_for_all(timeout)?) };
-        if self.link.is_some() || self.gone.load(Ordering::Relaxed) {
+        let news = self.link.as_deref().is_some_and(|link| link.news().is_some());
+        let ([registered], false) = (self.registered.as_slice(), news || self.gone.load(Ordering::Relaxed)) else {
             return Ok(self.wait_for_all(timeout)?);
-        }
+        };
+        let timeout = match (&self.link, self.check_up()) {
+            (_, Err(Stop::Error(error))) => return Err(error),
+            (_, Err(Stop::Down(_))) => {
+                sleep(timeout.min(LOOK_EVERY)); // only its return is waited for
+                return Ok(Wake { frames: false, look: true });
+            }
+            (Some(_), Ok(())) => timeout.min(LOOK_EVERY),
+            (None, Ok(())) => timeout,
+        };
         let milliseconds = i32::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
         match registered.device.poll(libc::POLLIN, milliseconds) {
             Ok(ready) => Ok(Wake { frames: ready & libc::POLLIN != 0, look: ready & !libc::POLLIN != 0 || ready == 0 }),

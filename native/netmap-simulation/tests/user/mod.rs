@@ -6,32 +6,32 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use netmap_simulation::{Descriptor, Errno, Simulation};
 
-pub const NIOCCTRL: u64 = 0xC058_6997;
-pub const NIOCTXSYNC: u64 = 0x6994;
-pub const NIOCRXSYNC: u64 = 0x6995;
-pub const HEAD: u64 = 20;
-pub const CUR: u64 = 24;
-pub const TAIL: u64 = 28;
+pub(crate) const NIOCCTRL: u64 = 0xC058_6997;
+pub(crate) const NIOCTXSYNC: u64 = 0x6994;
+pub(crate) const NIOCRXSYNC: u64 = 0x6995;
+pub(crate) const HEAD: u64 = 20;
+pub(crate) const CUR: u64 = 24;
+pub(crate) const TAIL: u64 = 28;
 
 /// Answer of a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Registered {
-    pub offset: u64,
-    pub octets: u64,
-    pub memory_id: u16,
-    pub extra_buffers: u32,
+pub(crate) struct Registered {
+    pub(crate) offset: u64,
+    pub(crate) octets: u64,
+    pub(crate) memory_id: u16,
+    pub(crate) extra_buffers: u32,
 }
 
 /// What to register.
 #[derive(Clone, Copy)]
-pub struct Wish<'a> {
-    pub name: &'a str,
-    pub mode: u32,
-    pub flags: u64,
-    pub slots: u32,
-    pub ring: u16,
-    pub memory_id: u16,
-    pub extra_buffers: u32,
+pub(crate) struct Wish<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) mode: u32,
+    pub(crate) flags: u64,
+    pub(crate) slots: u32,
+    pub(crate) ring: u16,
+    pub(crate) memory_id: u16,
+    pub(crate) extra_buffers: u32,
 }
 
 impl Default for Wish<'_> {
@@ -40,7 +40,7 @@ impl Default for Wish<'_> {
     }
 }
 
-pub fn register(descriptor: &Descriptor, wish: Wish<'_>) -> Result<Registered, Errno> {
+pub(crate) fn register(descriptor: &Descriptor, wish: Wish<'_>) -> Result<Registered, Errno> {
     let mut header = [0u8; 88];
     header[0] = 14;
     header[2] = 1;
@@ -70,15 +70,15 @@ pub fn register(descriptor: &Descriptor, wish: Wish<'_>) -> Result<Registered, E
     })
 }
 
-pub fn sync(descriptor: &Descriptor, call: u64) {
+pub(crate) fn sync(descriptor: &Descriptor, call: u64) {
     // SAFETY: the call takes no argument.
     unsafe { descriptor.ioctl(call, null_mut()).expect("sync") };
 }
 
 /// A registered port, mapped.
-pub struct User {
-    pub descriptor: Descriptor,
-    pub registered: Registered,
+pub(crate) struct User {
+    pub(crate) descriptor: Descriptor,
+    pub(crate) registered: Registered,
     start: *mut u8,
 }
 
@@ -88,7 +88,7 @@ unsafe impl Send for User {}
 unsafe impl Sync for User {}
 
 impl User {
-    pub fn open(simulation: &Simulation, wish: Wish<'_>) -> Result<Self, Errno> {
+    pub(crate) fn open(simulation: &Simulation, wish: Wish<'_>) -> Result<Self, Errno> {
         let descriptor = simulation.open()?;
         let registered = register(&descriptor, wish)?;
         let mapping = descriptor.mapping()?;
@@ -102,7 +102,7 @@ impl User {
         Ok(Self { descriptor, registered, start: start.cast() })
     }
 
-    pub fn named(simulation: &Simulation, name: &str) -> Self {
+    pub(crate) fn named(simulation: &Simulation, name: &str) -> Self {
         Self::open(simulation, Wish { name, ..Wish::default() }).expect(name)
     }
 
@@ -112,69 +112,69 @@ impl User {
         unsafe { self.start.add(offset as usize) }
     }
 
-    pub fn word(&self, offset: u64) -> &AtomicU32 {
+    pub(crate) fn word(&self, offset: u64) -> &AtomicU32 {
         // SAFETY: inside the mapping, which lives as long as the user, aligned.
         unsafe { AtomicU32::from_ptr(self.at(offset, 4).cast()) }
     }
 
-    pub fn long(&self, offset: u64) -> &AtomicU64 {
+    pub(crate) fn long(&self, offset: u64) -> &AtomicU64 {
         // SAFETY: as above.
         unsafe { AtomicU64::from_ptr(self.at(offset, 8).cast()) }
     }
 
-    pub fn get(&self, offset: u64) -> u32 {
+    pub(crate) fn get(&self, offset: u64) -> u32 {
         self.word(offset).load(Ordering::Acquire)
     }
 
-    pub fn set(&self, offset: u64, value: u32) {
+    pub(crate) fn set(&self, offset: u64, value: u32) {
         self.word(offset).store(value, Ordering::Release);
     }
 
     /// Ring `number` of the record's table.
-    pub fn ring(&self, number: u64) -> u64 {
+    pub(crate) fn ring(&self, number: u64) -> u64 {
         let relative = self.long(self.registered.offset + 56 + 8 * number).load(Ordering::Acquire);
         assert_ne!(relative, 0, "ring {number} is not bound");
         self.registered.offset.wrapping_add(relative)
     }
 
-    pub fn tx(&self) -> u64 {
+    pub(crate) fn tx(&self) -> u64 {
         self.ring(0)
     }
 
-    pub fn rx(&self) -> u64 {
+    pub(crate) fn rx(&self) -> u64 {
         let tx_rings = self.get(self.registered.offset + 24) + self.get(self.registered.offset + 36);
         self.ring(tx_rings.into())
     }
 
-    pub fn slots(&self, ring: u64) -> u32 {
+    pub(crate) fn slots(&self, ring: u64) -> u32 {
         self.get(ring + 8)
     }
 
-    pub fn slot(&self, ring: u64, index: u32) -> (u32, u16, u16, u64) {
+    pub(crate) fn slot(&self, ring: u64, index: u32) -> (u32, u16, u16, u64) {
         let place = ring + 256 + 16 * u64::from(index);
         let word = self.long(place).load(Ordering::Acquire);
         (word as u32, (word >> 32) as u16, (word >> 48) as u16, self.long(place + 8).load(Ordering::Acquire))
     }
 
-    pub fn put_slot(&self, ring: u64, index: u32, slot: (u32, u16, u16, u64)) {
+    pub(crate) fn put_slot(&self, ring: u64, index: u32, slot: (u32, u16, u16, u64)) {
         let place = ring + 256 + 16 * u64::from(index);
         self.long(place + 8).store(slot.3, Ordering::Release);
         let word = u64::from(slot.0) | u64::from(slot.1) << 32 | u64::from(slot.2) << 48;
         self.long(place).store(word, Ordering::Release);
     }
 
-    pub fn buffer(&self, ring: u64, index: u32) -> u64 {
+    pub(crate) fn buffer(&self, ring: u64, index: u32) -> u64 {
         let offset = self.long(ring).load(Ordering::Acquire);
         ring.wrapping_add(offset).wrapping_add(u64::from(index) * 2048)
     }
 
-    pub fn room(&self, ring: u64) -> u32 {
+    pub(crate) fn room(&self, ring: u64) -> u32 {
         let (head, tail, n) = (self.get(ring + HEAD), self.get(ring + TAIL), self.slots(ring));
         (tail + n - head) % n
     }
 
     /// Put a frame into the next transmit slot, without a sync.  False: no room.
-    pub fn put(&self, frame: &[u8], flags: u16) -> bool {
+    pub(crate) fn put(&self, frame: &[u8], flags: u16) -> bool {
         let ring = self.tx();
         let (head, n) = (self.get(ring + HEAD), self.slots(ring));
         if self.room(ring) == 0 {
@@ -190,14 +190,14 @@ impl User {
         true
     }
 
-    pub fn send(&self, frame: &[u8]) -> bool {
+    pub(crate) fn send(&self, frame: &[u8]) -> bool {
         let sent = self.put(frame, 0);
         sync(&self.descriptor, NIOCTXSYNC);
         sent
     }
 
     /// Take the next received slot, without a sync: its octets and flags.
-    pub fn take(&self) -> Option<(Vec<u8>, u16)> {
+    pub(crate) fn take(&self) -> Option<(Vec<u8>, u16)> {
         let ring = self.rx();
         let (head, n) = (self.get(ring + HEAD), self.slots(ring));
         if self.room(ring) == 0 {
@@ -213,7 +213,7 @@ impl User {
         Some((octets, flags))
     }
 
-    pub fn receive(&self) -> Vec<(Vec<u8>, u16)> {
+    pub(crate) fn receive(&self) -> Vec<(Vec<u8>, u16)> {
         sync(&self.descriptor, NIOCRXSYNC);
         std::iter::from_fn(|| self.take()).collect()
     }
@@ -227,7 +227,7 @@ impl Drop for User {
 }
 
 /// A frame of `length` octets from address `from` to `to`, filled with `fill`.
-pub fn frame(to: u8, from: u8, length: usize, fill: u8) -> Vec<u8> {
+pub(crate) fn frame(to: u8, from: u8, length: usize, fill: u8) -> Vec<u8> {
     let mut octets = vec![fill; length];
     octets[..12].copy_from_slice(&[2, 0, 0, 0, 0, to, 2, 0, 0, 0, 0, from]);
     octets
