@@ -154,6 +154,10 @@ enum Turn {
 impl Watcher {
     fn start(descriptor: Arc<Descriptor>) -> io::Result<Self> {
         let shared = Arc::new(Watched { event: event()?, turn: Mutex::new(Turn::Ask), change: Condvar::new() });
+        if descriptor.poll(libc::POLLIN, Some(Duration::ZERO)).is_ok_and(|ready| ready != 0) {
+            set(&shared.event);
+            *locked(&shared.turn) = Turn::Told;
+        }
         let own = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("netmap watcher".into()).spawn(move || own.run(&descriptor))?;
         Ok(Self { shared, thread: Some(thread) })
