@@ -70,9 +70,14 @@ class NetmapPort(RingPort):
         modes = _modes(rings)
         real = isinstance(device, str) and "{" not in name and "}" not in name and not name.startswith("vale")
         discipline = Discipline.of(name) if real else None
-        opened = _native.NetmapRings(
-            name, device, modes, flags, slots, ring_count, memory_id, extra_buffers, timestamps, send_ring
-        )
+        try:
+            opened = _native.NetmapRings(
+                name, device, modes, flags, slots, ring_count, memory_id, extra_buffers, timestamps, send_ring
+            )
+        except BaseException:
+            if discipline is not None:
+                discipline.forget()
+            raise
         outcome = opened.outcome()
         interface = opened.interface()
         remarks = []

@@ -67,6 +67,10 @@ class Discipline:
             return None
         return cls(name, index, opened, before)
 
+    def forget(self) -> None:
+        """Do nothing, and hold nothing."""
+        self._socket.close()
+
     def restore(self) -> bool:
         """Put it back where it was replaced; whether it is there now.  What cannot be is a warning in the log."""
         with self._socket:

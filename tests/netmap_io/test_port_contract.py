@@ -242,7 +242,7 @@ ENDLESS = {
     "af_xdp-generic",
 } | NETMAP
 """Those that never know that no more will come."""
-STAMPED = {
+STAMPED = NETMAP | {
     "udp",
     "udp-joined",
     "tcp-length16",
@@ -251,7 +251,7 @@ STAMPED = {
     "tap-checksums",
     "packet",
     "packet-calls",
-} | NETMAP
+}
 """Those that carry no times: who receives stamps."""
 UNSTAMPED = {"af_xdp-driver", "af_xdp-generic"}
 """Those that carry no times, and nobody stamps."""

@@ -269,13 +269,23 @@ impl Shared {
 /// Open the port `name`.
 pub fn open(opener: &dyn Opener, name: &str, options: &Options) -> Result<(Receiver, Transmitter, Outcome), RingError> {
     let kind = PortKind::of_name(name);
-    let link = if kind == PortKind::Network { Some(opener.watch(name)?) } else { None };
+    let mut first = Some(opener.open().map_err(|error| explain_open(&error))?);
+    let link = match kind {
+        PortKind::Network => Some(opener.watch(name).map_err(|error| match error.kind {
+            Kind::Interface if !error.message.contains("no Ethernet") => unknown(name, kind),
+            _ => error,
+        })?),
+        _ => None,
+    };
     if let Some(link) = &link {
         link.check()?;
     }
     let mut registered = Vec::new();
     for &mode in &options.modes {
-        let device = opener.open().map_err(|error| explain_open(&error))?;
+        let device = match first.take() {
+            Some(device) => device,
+            None => opener.open().map_err(|error| explain_open(&error))?,
+        };
         // extra buffers are the port's, not each ring's
         let extra = if registered.is_empty() { options.wish.extra_buffers } else { 0 };
         let wish = Wish { extra_buffers: extra, ..options.wish.clone() };
@@ -375,25 +385,27 @@ fn explain_open(error: &io::Error) -> RingError {
     }
 }
 
+fn unknown(name: &str, kind: PortKind) -> RingError {
+    let message = match kind {
+        PortKind::Network => format!(
+            "netmap knows no port {name:?}: no network device is called so (suffixes such as ^ or -0 are options here: \
+             rings=host, rings=0)"
+        ),
+        PortKind::Vale => format!("netmap knows no port {name:?}: a switch's port is called valeS:P"),
+        PortKind::Pipe => format!(
+            "netmap cannot make the pipe {name:?}: what stands before the brace is a network device, a port of a switch \
+             that exists, or a new name of at most 15 characters"
+        ),
+    };
+    RingError::new(Kind::Interface, message)
+}
+
 /// Each errno of a registration, by one sentence.  The kernel's log has the reason; the call has only the number.
 fn explain_register(error: &io::Error, name: &str, kind: PortKind, wish: &Wish, link: Option<&dyn Watch>) -> RingError {
     let mtu = link.map_or(0, |link| link.interface().mtu);
     let exclusive = wish.flags & flag::EXCLUSIVE != 0;
     let (what, sentence) = match error.raw_os_error().unwrap_or(0) {
-        libc::ENXIO => (
-            Kind::Interface,
-            match kind {
-                PortKind::Network => format!(
-                    "netmap knows no port {name:?}: no network device is called so (suffixes such as ^ or -0 are options here: \
-                     rings=host, rings=0)"
-                ),
-                PortKind::Vale => format!("netmap knows no port {name:?}: a switch's port is called valeS:P"),
-                PortKind::Pipe => format!(
-                    "netmap cannot make the pipe {name:?}: what stands before the brace is a network device, a port of a \
-                     switch that exists, or a new name of at most 15 characters"
-                ),
-            },
-        ),
+        libc::ENXIO => return unknown(name, kind),
         libc::EINVAL if mtu > 2048 => (
             Kind::Unsupported,
             format!("{name}: its MTU of {mtu} is over the 2048 octets of netmap's buffers; set a smaller one"),

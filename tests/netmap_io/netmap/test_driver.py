@@ -156,15 +156,19 @@ def test_host_rings_carry_the_stack_s_frames(wired):
         stack.send(burst_of(frames_of(3)))
         burst = port.receive(10, 0)
         assert burst.interfaces.tolist() == [2, 2, 2]
-    with NetmapPort("eth0", device=wired) as hardware, NetmapPort("eth0", device=wired, rings="host") as host:
-        with NetmapPort("stack", device=wired) as stack, NetmapPort("eth1", device=wired) as far:
-            stack.send(burst_of(frames_of(3)))
-            assert forward(host, hardware).frames == 3  # stack to wire
-            assert got(far) == frames_of(3)
-            far.send(burst_of(frames_of(4)))
-            assert forward(hardware, host).frames == 4  # wire to stack
-            assert got(stack) == frames_of(4)
-            assert swaps_buffers(host, hardware)
+    with (
+        NetmapPort("eth0", device=wired) as hardware,
+        NetmapPort("eth0", device=wired, rings="host") as host,
+        NetmapPort("stack", device=wired) as stack,
+        NetmapPort("eth1", device=wired) as far,
+    ):
+        stack.send(burst_of(frames_of(3)))
+        assert forward(host, hardware).frames == 3  # stack to wire
+        assert got(far) == frames_of(3)
+        far.send(burst_of(frames_of(4)))
+        assert forward(hardware, host).frames == 4  # wire to stack
+        assert got(stack) == frames_of(4)
+        assert swaps_buffers(host, hardware)
 
 
 def test_times_are_the_rings_or_unknown(kernel):
@@ -445,17 +449,20 @@ def test_two_processes_share_a_pipe(kernel):
         "        left -= len(burst)\n"
         "        while len(burst): burst = burst[port.send(burst):]\n"
     )
-    with NetmapPort("x{1", device=kernel) as near:
-        with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as child:
-            assert child.stdout.readline() == "ready\n"
-            frames, sent, received = frames_of(2000), 0, []
-            while len(received) < len(frames):
-                sent += near.send(burst_of(frames[sent:])) if sent < len(frames) else 0
-                part = got(near, timeout=10)
-                assert part
-                received += part
-            assert received == frames
-            assert child.wait(10) == 0
+    command = [sys.executable, "-c", program]
+    with (
+        NetmapPort("x{1", device=kernel) as near,
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child,
+    ):
+        assert child.stdout.readline() == "ready\n"
+        frames, sent, received = frames_of(2000), 0, []
+        while len(received) < len(frames):
+            sent += near.send(burst_of(frames[sent:])) if sent < len(frames) else 0
+            part = got(near, timeout=10)
+            assert part
+            received += part
+        assert received == frames
+        assert child.wait(10) == 0
 
 
 @settings(max_examples=60)
