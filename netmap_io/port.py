@@ -212,6 +212,7 @@ Driver = Callable[[str, Options], Port]
 _DRIVERS: dict[str, str | Driver] = {
     "af_xdp": "netmap_io.drivers.af_xdp:open_address",
     "memory": "netmap_io.drivers.memory:open_address",
+    "netmap": "netmap_io.drivers.netmap:open_address",
     "packet": "netmap_io.drivers.af_packet:open_address",
     "pcap": "netmap_io.drivers.pcap:open_address",
     "tap": "netmap_io.drivers.tap:open_address",

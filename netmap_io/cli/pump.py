@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +13,7 @@ import click
 from ccsds.cli import style
 from ccsds.cli.problems import INTERRUPTED
 from netmap_io.cli.port_name import PortName, open_for
-from netmap_io.cli.traffic import Flow, LiveRates, Sender, Stop, close_port, duration, port_counters, rate_text
+from netmap_io.cli.traffic import LONGEST_PAUSE_S, SHORTEST_PAUSE_S, Flow, LiveRates, Sender, Stop, close_port, duration, port_counters, rate_text
 
 if TYPE_CHECKING:
     from netmap_io.port import Port
@@ -28,6 +29,7 @@ _JOIN_S = 0.05
         ("netmap-io pump pcap:in.pcapng pcap:out.pcapng?mode=write", "a capture written anew"),
         ("netmap-io pump fault+pcap:in.pcapng?loss=0.01 memory:?link_type=ethernet", "what a bad link would leave"),
         ("netmap-io pump packet:eth0 packet:eth1 --both", "a bridge with an account"),
+        ("netmap-io pump netmap:eth0 netmap:eth1 --both", "the same, by swapping buffers"),
     ],
 )
 @style.argument("a", type=PortName(), group="Ports", metavar="A", help="the port that frames come from")
@@ -57,6 +59,8 @@ def command(
     progress: bool | None,
 ) -> int:
     """Frames from one port to another, and an account of every one of them.
+
+    Between two netmap ports they go from ring to ring, in one memory region without a copy (not with --when-full drop).
 
     Ends when A has no more, after --count frames each way or --seconds, or by Ctrl-C; the account is always printed.
     """
@@ -97,6 +101,8 @@ class Way:
         self.flow = Flow()
         self.problem: Exception | None = None
         self._sender = Sender(target, self.flow, retry=retry, stop=stop)
+        self._ring_to_ring = retry and _are_rings(source, target)
+        self._pause_s = SHORTEST_PAUSE_S
 
     def step(self) -> bool:
         """Move one burst; whether there may be another."""
@@ -104,11 +110,30 @@ class Way:
         wanted = self.stop.left(flow.received_frames, self.burst)
         if not wanted or self.stop():
             return False
+        if self._ring_to_ring:
+            self._forward(wanted)
+            return True
         burst = self.source.receive(wanted, self.stop.wait_s)
         flow.received_frames += len(burst)
         flow.received_octets += burst.octets
         self._sender.send(burst)
         return len(burst) > 0 or not self.source.exhausted
+
+    def _forward(self, wanted: int) -> None:
+        """From ring to ring; what the target has no room for stays in the source's ring."""
+        from netmap_io.drivers.netmap import forward
+
+        done = forward(self.source, self.target, wanted, self.stop.wait_s)
+        flow = self.flow
+        flow.received_frames += done.frames + done.refused
+        flow.received_octets += done.octets + done.refused_octets
+        flow.sent_frames += done.frames
+        flow.sent_octets += done.octets
+        flow.too_long += done.refused
+        if done.full:
+            flow.retries += 1
+            self._pause_s = SHORTEST_PAUSE_S if done.frames else min(2 * self._pause_s, LONGEST_PAUSE_S)
+            time.sleep(self._pause_s)
 
     def run(self) -> None:
         """All of it, in a thread of its own; what goes wrong is kept and stops the other way too."""
@@ -120,6 +145,16 @@ class Way:
             self.problem = error
             self.flow.failed = self.flow.received_frames - self.flow.sent_frames - self.flow.dropped
             self.stop.now()
+
+
+def _are_rings(*ports: Port) -> bool:
+    from netmap_io.drivers.rings import RingPort
+
+    if not all(isinstance(port, RingPort) for port in ports):
+        return False
+    from netmap_io.drivers.netmap import NetmapPort
+
+    return all(isinstance(port, NetmapPort) for port in ports)
 
 
 def run(ways: list[Way], stop: Stop, rates: LiveRates) -> bool:

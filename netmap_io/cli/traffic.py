@@ -21,7 +21,7 @@ __all__ = ["Flow", "LiveRates", "Sender", "Stop", "close_port", "duration", "por
 
 WAIT_S = 0.1
 """How long a port is waited for before the clock and the keyboard are looked at."""
-_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 20e-6, 1e-3
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 20e-6, 1e-3
 
 
 class Stop:
@@ -88,7 +88,7 @@ class Sender:
     def send(self, burst: Burst, pause_s: Callable[[Burst], float] = lambda _: 0.0) -> None:
         """Send all of it.  pause_s: how long the port is known to have no room for what is left."""
         burst = self._fitting(burst)
-        pause = _SHORTEST_PAUSE_S
+        pause = SHORTEST_PAUSE_S
         while len(burst):
             taken = self.port.send(burst)
             self.flow.sent_frames += taken
@@ -105,7 +105,7 @@ class Sender:
                 self.flow.given_up += len(burst)
                 return
             self.flow.retries += 1
-            pause = _SHORTEST_PAUSE_S if taken else min(2 * pause, _LONGEST_PAUSE_S)
+            pause = SHORTEST_PAUSE_S if taken else min(2 * pause, LONGEST_PAUSE_S)
             time.sleep(min(WAIT_S, max(pause, wait_s)))
 
     def _fitting(self, burst: Burst) -> Burst:

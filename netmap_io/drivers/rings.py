@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from netmap_io.port import Capabilities, Counters, Port
 
 __all__ = ["RingCapabilities", "RingPort", "SlotBurst"]
 
-_LOOK_AGAIN_S = 0.5
+LOOK_AGAIN_S = 0.5
 """How long a wait goes on without a look at whether the interface is still there."""
 
 
@@ -132,13 +133,15 @@ class RingPort(Port):
 
     capabilities: RingCapabilities
 
-    def __init__(self, rings: _native.PacketRings | _native.XdpRings, capabilities: RingCapabilities) -> None:
+    _rings: _native.PacketRings | _native.XdpRings | _native.NetmapRings
+
+    def __init__(
+        self, rings: _native.PacketRings | _native.XdpRings | _native.NetmapRings, capabilities: RingCapabilities
+    ) -> None:
         super().__init__()
         self.capabilities = capabilities
         self._rings = rings
         self._memory = rings.memory()
-        self._poll = select.poll()
-        self._poll.register(rings.fileno(), select.POLLIN)
         self._counted = Counters()
         self._last_account: dict[str, int] | None = None
         self._down = False
@@ -175,7 +178,10 @@ class RingPort(Port):
                 take_back()
             finally:
                 if not self.closed:
-                    self._rings.take_back()
+                    self._take_back()
+
+    def _take_back(self) -> None:
+        self._rings.take_back()
 
     def _lend_slots(self, max_frames: int, timeout: float | None) -> Burst:
         self._require(max_frames)
@@ -202,11 +208,17 @@ class RingPort(Port):
         self._counted.received_octets += burst.octets
         return burst
 
+    @cached_property
+    def _poll(self) -> select.poll:
+        poll = select.poll()
+        poll.register(self._rings.fileno(), select.POLLIN)
+        return poll
+
     def _wait(self, deadline: float | None) -> bool:
         """Whether to look again before the deadline; nothing is there now."""
         if self._vanished:
             self._check()
-        left = _LOOK_AGAIN_S if deadline is None else min(_LOOK_AGAIN_S, deadline - time.monotonic())
+        left = LOOK_AGAIN_S if deadline is None else min(LOOK_AGAIN_S, deadline - time.monotonic())
         events = self._poll.poll(max(0, math.ceil(left * 1000)))
         if not events or events[0][1] & ~select.POLLIN:
             self._check()

@@ -24,7 +24,7 @@ from netmap_io.errors import (
     [
         ("pcpa:x", "did you mean pcap"),
         ("pcap", "driver:target"),
-        ("netmap:em0", "names no driver; did you mean"),
+        ("netmop:em0", "names no driver; did you mean"),
         ("pcap:", "needs a file"),
         ("pcap:x?mode=append", "mode=append is not one of read, write"),
         ("pcap:x?pase=2", "did you mean pace"),

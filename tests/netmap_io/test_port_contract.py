@@ -20,6 +20,7 @@ import pytest
 from netmap_io import Burst, LinkType, Port, open_port
 from netmap_io.burst import ETHERNET, RAW_OCTETS, UNKNOWN_TIME, join
 from netmap_io.drivers.memory import memory_pair
+from netmap_io.drivers.netmap import NetmapPort, NetmapSimulation
 from netmap_io.drivers.shared_memory import SharedMemoryPort
 from netmap_io.errors import LinkTypeError, PortClosedError, PortUnsupportedError
 from netmap_io.port import require_link_type
@@ -175,6 +176,38 @@ def _interfaces(tmp_path, address: str) -> Iterator[Carry]:
         pair.close()
 
 
+@contextmanager
+def _netmap_pipe(tmp_path, device: str) -> Iterator[Carry]:
+    """The two ends of a pipe."""
+    if device == "/dev/netmap" and not os.path.exists(device):
+        pytest.skip("no /dev/netmap")
+    name = f"c{os.getpid()}"
+    end = f"netmap:{name}?pipe=1&device={device}&end="
+    with open_port(end + "master") as near, open_port(end + "slave") as far:
+        yield _straight(near, far)
+
+
+@contextmanager
+def _netmap_devices(tmp_path, options: str) -> Iterator[Carry]:
+    """Two simulated network devices, wired to each other."""
+    simulation = NetmapSimulation()
+    for name in ("near", "far"):
+        simulation.add_interface(name)
+    simulation.connect("near", "far")
+    with NetmapPort("near", device=simulation) as near, NetmapPort("far", device=simulation) as far:
+        yield _straight(near, far)
+
+
+def _straight(near: Port, far: Port) -> Carry:
+    def carry(burst: Burst) -> Port:
+        assert near.send(burst) == len(burst)
+        near.flush()
+        assert (near.counters.sent_frames, near.counters.sent_octets) == (len(burst), burst.octets)
+        return far
+
+    return carry
+
+
 SUBJECTS = {
     "pcapng": (_pcap, "format=pcapng"),
     "pcap": (_pcap, "format=pcap"),
@@ -192,7 +225,11 @@ SUBJECTS = {
     "packet-calls": (_interfaces, "packet:{}?transmit_ring=0"),
     "af_xdp-driver": (_interfaces, "af_xdp:{}?mode=driver"),
     "af_xdp-generic": (_interfaces, "af_xdp:{}?mode=generic"),
+    "netmap-pipe": (_netmap_pipe, "simulated"),
+    "netmap-device": (_netmap_devices, ""),
+    "netmap-module": (_netmap_pipe, "/dev/netmap"),
 }
+NETMAP = {"netmap-pipe", "netmap-device", "netmap-module"}
 ENDLESS = {
     "memory-loop",
     "udp",
@@ -203,13 +240,22 @@ ENDLESS = {
     "packet-calls",
     "af_xdp-driver",
     "af_xdp-generic",
-}
+} | NETMAP
 """Those that never know that no more will come."""
-STAMPED = {"udp", "udp-joined", "tcp-length16", "tcp-length32", "tap", "tap-checksums", "packet", "packet-calls"}
+STAMPED = NETMAP | {
+    "udp",
+    "udp-joined",
+    "tcp-length16",
+    "tcp-length32",
+    "tap",
+    "tap-checksums",
+    "packet",
+    "packet-calls",
+}
 """Those that carry no times: who receives stamps."""
 UNSTAMPED = {"af_xdp-driver", "af_xdp-generic"}
 """Those that carry no times, and nobody stamps."""
-ON_ETHERNET = {"tap", "tap-checksums", "packet", "packet-calls", "af_xdp-driver", "af_xdp-generic"}
+ON_ETHERNET = {"tap", "tap-checksums", "packet", "packet-calls", "af_xdp-driver", "af_xdp-generic"} | NETMAP
 """Those that carry Ethernet frames and nothing else."""
 
 

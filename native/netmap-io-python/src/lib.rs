@@ -1,6 +1,9 @@
 //! `netmap_io._native`: converts, checks shapes and maps errors; the work is in the kernel crates.
 mod buffer;
 mod capture;
+mod netmap;
+mod netmap_device;
+mod netmap_simulation;
 mod payload;
 mod rings;
 mod rings_packet;
@@ -16,6 +19,10 @@ mod native {
     use crate::buffer::Column;
     #[pymodule_export]
     use crate::capture::{CaptureReader, CaptureWriter};
+    #[pymodule_export]
+    use crate::netmap::NetmapRings;
+    #[pymodule_export]
+    use crate::netmap_simulation::{NetmapDescriptor, NetmapOutlet, NetmapSimulation};
     #[pymodule_export]
     use crate::payload::{PayloadExtractor, udp_frames};
     #[pymodule_export]

@@ -51,6 +51,24 @@ impl<T> Half<T> {
         py.detach(|| self.locked().as_mut().map(work)).ok_or_else(|| PyValueError::new_err("these rings are closed"))
     }
 
+    /// Work on two of them, with the interpreter released; the first is always a receiving one, so that nobody waits in a
+    /// circle.
+    pub(crate) fn with_both<U: Send, R: Send>(
+        py: Python<'_>,
+        first: &Self,
+        second: &Half<U>,
+        work: impl FnOnce(&mut T, &mut U) -> R + Send,
+    ) -> PyResult<R>
+    where
+        T: Send,
+    {
+        let done = py.detach(|| match (first.locked().as_mut(), second.locked().as_mut()) {
+            (Some(first), Some(second)) => Some(work(first, second)),
+            _ => None,
+        });
+        done.ok_or_else(|| PyValueError::new_err("these rings are closed"))
+    }
+
     /// Release it.
     pub(crate) fn close(&self, py: Python<'_>)
     where

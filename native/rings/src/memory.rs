@@ -27,6 +27,11 @@ impl Mapping {
         Self::map(octets, libc::MAP_SHARED | libc::MAP_POPULATE, file.as_raw_fd(), offset)
     }
 
+    /// As `of_file`, but pages come as they are first used, since a device may offer far more than a port needs.
+    pub fn of_device(file: BorrowedFd<'_>, octets: usize, offset: i64) -> io::Result<Self> {
+        Self::map(octets, libc::MAP_SHARED, file.as_raw_fd(), offset)
+    }
+
     /// `octets` of zeroed memory of our own.
     pub fn anonymous(octets: usize) -> io::Result<Self> {
         Self::map(octets, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_POPULATE, -1, 0)

@@ -17,7 +17,7 @@ fn checked(status: libc::c_int) -> io::Result<libc::c_int> {
 }
 
 /// A new socket.
-pub(crate) fn socket(family: i32, kind: i32, protocol: i32) -> io::Result<OwnedFd> {
+pub fn socket(family: i32, kind: i32, protocol: i32) -> io::Result<OwnedFd> {
     // SAFETY: no memory is passed.
     let descriptor = checked(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, protocol) })?;
     // SAFETY: open, and nobody else's.
@@ -25,7 +25,7 @@ pub(crate) fn socket(family: i32, kind: i32, protocol: i32) -> io::Result<OwnedF
 }
 
 /// A socket to ask about interfaces with: those that carry frames do not all answer.
-pub(crate) fn control_socket() -> io::Result<OwnedFd> {
+pub fn control_socket() -> io::Result<OwnedFd> {
     socket(libc::AF_UNIX, libc::SOCK_DGRAM, 0)
 }
 
@@ -57,7 +57,7 @@ impl Integer for u32 {}
 impl Integer for u64 {}
 
 /// Bind to an address structure.
-pub(crate) fn bind<T: Copy>(socket: BorrowedFd<'_>, address: &T) -> io::Result<()> {
+pub fn bind<T: Copy>(socket: BorrowedFd<'_>, address: &T) -> io::Result<()> {
     let octets = size_of::<T>() as libc::socklen_t;
     // SAFETY: the kernel reads `octets` octets of a whole borrowed value.
     checked(unsafe { libc::bind(socket.as_raw_fd(), std::ptr::from_ref(address).cast(), octets) }).map(drop)
@@ -178,7 +178,7 @@ fn named(name: &str) -> Request {
 }
 
 /// Look an interface up in the network namespace of `socket`.
-pub(crate) fn interface(socket: BorrowedFd<'_>, name: &str) -> Result<Interface, RingError> {
+pub fn interface(socket: BorrowedFd<'_>, name: &str) -> Result<Interface, RingError> {
     let missing = || RingError::new(Kind::Interface, format!("there is no interface {name:?}"));
     if name.is_empty() || name.len() >= NAME_OCTETS {
         return Err(missing());
@@ -205,7 +205,7 @@ pub(crate) fn interface(socket: BorrowedFd<'_>, name: &str) -> Result<Interface,
 }
 
 /// Say what keeps an interface from carrying frames, if anything.
-pub(crate) fn check_up(socket: BorrowedFd<'_>, interface: &Interface) -> Result<(), RingError> {
+pub fn check_up(socket: BorrowedFd<'_>, interface: &Interface) -> Result<(), RingError> {
     let mut request = named("");
     request.data[..4].copy_from_slice(&interface.index.to_ne_bytes());
     if ask(socket, libc::SIOCGIFNAME, &mut request).is_err() {

@@ -1,0 +1,224 @@
+//! Memory shared with the kernel side and its other users: slots and buffers, each access inside what was checked.
+#![allow(unsafe_code)]
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use netmap_io_rings::memory::Mapping;
+
+use crate::layout::ring::SLOT_OCTETS;
+
+/// Short frames are copied in this many octets, which needs no call to a copying routine.
+const SHORT_OCTETS: usize = 64;
+/// Buffers 0 and 1 are the module's own.
+pub(crate) const FIRST_BUFFER: u32 = 2;
+
+/// A slot's descriptor, copied once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Descriptor {
+    pub(crate) buffer: u32,
+    pub(crate) length: u16,
+    pub(crate) flags: u16,
+}
+
+impl Descriptor {
+    #[inline(always)]
+    fn of_word(word: u64) -> Self {
+        let octets = word.to_ne_bytes();
+        Self {
+            buffer: u32::from_ne_bytes([octets[0], octets[1], octets[2], octets[3]]),
+            length: u16::from_ne_bytes([octets[4], octets[5]]),
+            flags: u16::from_ne_bytes([octets[6], octets[7]]),
+        }
+    }
+
+    #[inline(always)]
+    fn word(self) -> u64 {
+        let (buffer, length, flags) = (self.buffer.to_ne_bytes(), self.length.to_ne_bytes(), self.flags.to_ne_bytes());
+        u64::from_ne_bytes([buffer[0], buffer[1], buffer[2], buffer[3], length[0], length[1], flags[0], flags[1]])
+    }
+}
+
+/// The slots of one ring.
+pub(crate) struct Slots {
+    memory: Arc<Mapping>,
+    start: usize,
+    count: u32,
+}
+
+impl Slots {
+    /// `count` slots at `start`.  None: not inside the region, or not aligned.
+    pub(crate) fn new(memory: &Arc<Mapping>, start: usize, count: u32) -> Option<Self> {
+        let end = start.checked_add((count as usize).checked_mul(SLOT_OCTETS)?)?;
+        let aligned = (memory.address().addr() + start).is_multiple_of(8);
+        (end <= memory.len() && aligned).then(|| Self { memory: Arc::clone(memory), start, count })
+    }
+
+    /// Word 0 or 1 of a slot; of the first one where there is no such slot, which no caller asks for.
+    #[inline(always)]
+    fn word(&self, slot: u32, word: usize) -> &AtomicU64 {
+        let slot = if slot < self.count { slot as usize } else { 0 };
+        // SAFETY: `new` checked that all `count` slots of two words are inside the region and aligned, and callers pass
+        // word 0 or 1; the region is mapped while `self` holds it; an atomic may be shared with other writers.
+        unsafe { AtomicU64::from_ptr(self.memory.address().add(self.start + slot * SLOT_OCTETS + word * 8).cast()) }
+    }
+
+    /// A copy of the descriptor, taken once.
+    #[inline(always)]
+    pub(crate) fn read(&self, slot: u32) -> Descriptor {
+        Descriptor::of_word(self.word(slot, 0).load(Ordering::Relaxed))
+    }
+
+    #[inline(always)]
+    pub(crate) fn write(&self, slot: u32, descriptor: Descriptor) {
+        self.word(slot, 0).store(descriptor.word(), Ordering::Relaxed);
+    }
+
+    /// The slot's pointer word: where in the buffer the frame begins, where the ring has offsets.
+    #[inline(always)]
+    pub(crate) fn pointer(&self, slot: u32) -> u64 {
+        self.word(slot, 1).load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_pointer(&self, slot: u32, value: u64) {
+        self.word(slot, 1).store(value, Ordering::Relaxed);
+    }
+}
+
+/// The buffers of a region.
+#[derive(Clone)]
+pub(crate) struct Pool {
+    memory: Arc<Mapping>,
+    start: usize,
+    octets: usize,
+    total: u32,
+}
+
+impl PartialEq for Pool {
+    /// Whether a buffer has the same index in both.
+    fn eq(&self, other: &Self) -> bool {
+        (self.start, self.octets, self.total) == (other.start, other.octets, other.total)
+    }
+}
+
+impl Pool {
+    /// At most `total` buffers of `octets` octets at `start`.  None: there are none in the region.
+    pub(crate) fn new(memory: &Arc<Mapping>, start: usize, octets: u32, total: u32) -> Option<Self> {
+        let octets = octets as usize;
+        if !(SHORT_OCTETS..=1 << 20).contains(&octets) {
+            return None;
+        }
+        let there = memory.len().checked_sub(start)? / octets;
+        let total = total.min(u32::try_from(there).unwrap_or(u32::MAX));
+        (total > FIRST_BUFFER).then(|| Self { memory: Arc::clone(memory), start, octets, total })
+    }
+
+    /// Octets of a buffer.
+    #[inline(always)]
+    pub(crate) fn buffer_octets(&self) -> usize {
+        self.octets
+    }
+
+    /// Whether a slot may name this buffer.
+    #[inline(always)]
+    pub(crate) fn has(&self, buffer: u32) -> bool {
+        buffer >= FIRST_BUFFER && buffer < self.total
+    }
+
+    /// Where `length` octets from `offset` on in a buffer lie in the region.  None: not in a buffer.
+    #[inline(always)]
+    pub(crate) fn place(&self, buffer: u32, offset: usize, length: usize) -> Option<usize> {
+        if !self.has(buffer) || offset > self.octets || length > self.octets - offset {
+            return None;
+        }
+        Some(self.start + buffer as usize * self.octets + offset)
+    }
+
+    /// Write `octets`, which begin `octets[..length]`, to the start of a buffer.  False: not in a buffer.
+    ///
+    /// `octets` may be longer than the frame: what follows it lets a short one be copied in a fixed number of octets.
+    #[inline(always)]
+    pub(crate) fn fill(&self, buffer: u32, octets: &[u8], length: usize) -> bool {
+        let (Some(place), true) = (self.place(buffer, 0, length), length <= octets.len()) else { return false };
+        let short = length <= SHORT_OCTETS && octets.len() >= SHORT_OCTETS;
+        // SAFETY: `place` is the start of a buffer whose `self.octets` octets, at least SHORT_OCTETS (checked by `new`),
+        // are inside the region, which is mapped while `self` holds it; `length` is not more than those, and the source
+        // has as many as are copied; it is a borrowed slice, and no slice of the region exists.
+        unsafe {
+            let target = self.memory.address().add(place);
+            if short {
+                target.copy_from_nonoverlapping(octets.as_ptr(), SHORT_OCTETS);
+            } else {
+                target.copy_from_nonoverlapping(octets.as_ptr(), length);
+            }
+        }
+        true
+    }
+
+    /// Copy `length` octets at `place` in `from`'s region to `offset` in a buffer of this pool.  False: not in one.
+    #[inline(always)]
+    pub(crate) fn copy_from(&self, buffer: u32, offset: usize, from: &Pool, place: usize, length: usize) -> bool {
+        let inside = place.checked_add(length).is_some_and(|end| end <= from.memory.len());
+        let (Some(target), true) = (self.place(buffer, offset, length), inside) else { return false };
+        // SAFETY: both spans were checked to be inside their regions, which are mapped while the pools hold them; `copy`
+        // allows them to overlap.
+        unsafe { self.memory.address().add(target).copy_from(from.memory.address().add(place), length) };
+        true
+    }
+
+    /// Whether a frame of `length` octets at `offset` in a buffer can be copied in SHORT_OCTETS octets.
+    #[inline(always)]
+    pub(crate) fn short(&self, offset: usize, length: usize) -> bool {
+        length <= SHORT_OCTETS && offset <= self.octets - SHORT_OCTETS
+    }
+
+    /// Copy pieces back to back behind `out`; pieces that are not inside the region, which none from `place` is, are not
+    /// copied.
+    pub(crate) fn gather(&self, pieces: &[Piece], out: &mut Vec<u8>) {
+        let octets: usize = pieces.iter().map(|piece| piece.length as usize).sum();
+        out.reserve(octets + SHORT_OCTETS);
+        for piece in pieces {
+            let length = piece.length as usize;
+            let short = piece.short && length <= SHORT_OCTETS;
+            let needed = if short { SHORT_OCTETS } else { length };
+            if piece.place.checked_add(needed).is_none_or(|end| end > self.memory.len()) {
+                continue;
+            }
+            let end = out.len() + length;
+            // SAFETY: `needed` octets at `place` are inside the region, as just compared, which is mapped while `self` holds
+            // it; room for all pieces and SHORT_OCTETS more was reserved; `length` octets behind the vector's end are then
+            // initialised.  Constant and variable lengths are apart so that the first needs no call.
+            unsafe {
+                let from = self.memory.address().add(piece.place);
+                let target = out.as_mut_ptr().add(out.len());
+                if short {
+                    target.copy_from_nonoverlapping(from, SHORT_OCTETS);
+                } else {
+                    target.copy_from_nonoverlapping(from, length);
+                }
+                out.set_len(end);
+            }
+        }
+    }
+
+    /// The first word of a buffer: in the list of extra buffers, the next one.
+    pub(crate) fn first_word(&self, buffer: u32) -> Option<u32> {
+        self.memory.load_acquire(self.place(buffer, 0, 4)?)
+    }
+
+    pub(crate) fn set_first_word(&self, buffer: u32, value: u32) {
+        if let Some(place) = self.place(buffer, 0, 4) {
+            self.memory.store_release(place, value);
+        }
+    }
+}
+
+/// Octets of a frame in the region, and whether the frame ends with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) place: usize,
+    pub(crate) length: u32,
+    pub(crate) last: bool,
+    /// Whether SHORT_OCTETS from `place` on are in the same buffer, and enough.
+    pub(crate) short: bool,
+}
