@@ -7,6 +7,7 @@ taken only when an interface was down and up.  It shares nothing with the code u
 from __future__ import annotations
 
 import errno
+import functools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,23 @@ FRESH = VfSettings(
     maximum_rate_mbit_s=0,
 )
 MAKES_INTERFACE = {"igbvf": True, "vfio-pci": False}
+
+
+def change(method):
+    """A method that changes something; may fail before it does, or be interrupted right after."""
+
+    @functools.wraps(method)
+    def wrapped(self, *arguments):
+        kernel = self if isinstance(self, FakeKernel) else self._kernel
+        kernel.changes += 1
+        fails = kernel.fail_at == kernel.changes
+        if fails and not kernel.fail_late:
+            kernel.fail()
+        method(self, *arguments)
+        if fails:
+            kernel.fail()
+
+    return wrapped
 
 
 def refuse(number: int) -> None:
@@ -73,6 +91,8 @@ class FakeKernel:
     fail_at: int | None = None
     """The number of the change that fails, once."""
     fail_with: BaseException | None = None
+    fail_late: bool = False
+    """Whether it fails after the change and not before."""
     now: float = 0.0
     _names: int = 0
 
@@ -100,12 +120,9 @@ class FakeKernel:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def changed(self) -> None:
-        """Called before each change; may fail it."""
-        self.changes += 1
-        if self.fail_at == self.changes:
-            self.fail_at = None
-            raise self.fail_with or OSError(errno.EIO, os.strerror(errno.EIO))
+    def fail(self) -> None:
+        self.fail_at = None
+        raise self.fail_with or OSError(errno.EIO, os.strerror(errno.EIO))
 
     def attribute(self, name: str) -> str:
         return (self.root / "bus/pci/devices" / PHYSICAL / name).read_text().strip()
@@ -125,8 +142,8 @@ class FakeKernel:
 
     # what writing to /sys does
 
+    @change
     def write(self, path: str, text: str) -> None:
-        self.changed()
         *folder, name = path.split("/")
         if name == "sriov_numvfs":
             self._set_number(text)
@@ -266,8 +283,8 @@ class FakeLinks:
     def namespaces(self) -> list[str]:
         return list(self._kernel.spaces)
 
+    @change
     def set_up(self, name: str, up: bool, namespace: str | None = None) -> None:
-        self._kernel.changed()
         if name == INTERFACE:
             self._kernel.up = up
             return
@@ -277,15 +294,15 @@ class FakeLinks:
             function.own = str(assigned)
         function.up = up
 
+    @change
     def set_address(self, name: str, address: str, namespace: str | None = None) -> None:
-        self._kernel.changed()
         function = self._function(name, namespace)
         if function.settings.mac not in (None, ZERO, address) and not function.settings.trust:
             refuse(errno.EADDRNOTAVAIL)
         function.own = address
 
+    @change
     def move(self, name: str, origin: str | None, destination: str | None) -> None:
-        self._kernel.changed()
         if destination is not None and destination not in self._kernel.spaces:
             refuse(errno.ENOENT)
         function = self._function(name, origin)
@@ -299,8 +316,8 @@ class FakeLinks:
     def queues(self, name: str, namespace: str | None = None) -> int | None:
         return self._kernel.queues if name == INTERFACE else self._function(name, namespace).queues
 
+    @change
     def set_queues(self, name: str, count: int) -> None:
-        self._kernel.changed()
         if count > 4:
             refuse(errno.EINVAL)
         if name == INTERFACE:
@@ -312,8 +329,8 @@ class FakeLinks:
         assert name == INTERFACE
         return {index: each.settings for index, each in enumerate(self._kernel.functions)}
 
+    @change
     def set_virtual_function(self, name: str, index: int, settings: Mapping[str, Any]) -> None:
-        self._kernel.changed()
         assert name == INTERFACE
         if index >= len(self._kernel.functions):
             refuse(errno.EINVAL)

@@ -98,11 +98,12 @@ class Card(RuleBasedStateMachine):
         assert (self.kernel.fingerprint(), self.kernel.changes) == (after, changes)
         self.holds(request)
 
-    @rule(request=requests(), at=st.integers(1, 25), interrupted=st.booleans())
-    def fail_at_a_change(self, request, at, interrupted):
+    @rule(request=requests(), at=st.integers(1, 25), interrupted=st.booleans(), late=st.booleans())
+    def fail_at_a_change(self, request, at, interrupted, late):
         before = self.kernel.fingerprint()
         self.kernel.fail_at = self.kernel.changes + at
         self.kernel.fail_with = KeyboardInterrupt() if interrupted else None
+        self.kernel.fail_late = interrupted and late
 
         def report(step):
             if step.state is StepState.FAILED:  # by itself: the way back is not to fail too

@@ -138,7 +138,9 @@ def test_another_number_needs_leave_and_then_replaces(kernel):
     assert [each.settings.mac for each in kernel.functions] == [ZERO] * 3
 
 
-def test_an_interrupt_at_any_change_takes_everything_back(kernel):
+@pytest.mark.parametrize("late", [False, True])
+def test_an_interrupt_before_or_after_any_change_takes_everything_back(kernel, late):
+    kernel.fail_late = late
     apply(TWO, kernel.system)
     before = kernel.fingerprint()
     wanted = request(4, {"namespace": "orbit", "driver": "igbvf"}, {"driver": "none"}, replace=True)
