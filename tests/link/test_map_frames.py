@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import itertools
+import tomllib
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from ccsds.errors import ConfigurationError
+from ccsds.frames.tc import SetVr, TcTransferFrame, Unlock
+from ccsds.frames.uslp import UslpTransferFrame
+from ccsds.link.frame_batch import STATUS
 from ccsds.link.managed_parameters import PhysicalChannel, mission_from_dict
 from ccsds.link.receiver import Batch, Receiver, Reception, receive
 from ccsds.link.unit_batch import UnitBatch
+from ccsds.packets.space_packet import SpacePacket
 from ccsds.testing.receiving_end import map_channel_of
 from ccsds.testing.transmitter.map_frames import Address, MapLink, MapStream, impair_map_frames
 
+CAPTURES = Path(__file__).parents[3] / "shared" / "captures"
 TC = MapLink(
     frame_type="TC",
     spacecraft_id=123,
@@ -161,3 +171,225 @@ def channel(**tree: Any) -> PhysicalChannel:
     built = mission_from_dict({"name": "test", "physical_channel": tree}).physical_channel
     assert built is not None
     return built
+
+
+def uslp_channel(virtual: dict[str, Any], **tree: Any) -> PhysicalChannel:
+    master = {"spacecraft_id": 9, "virtual_channels": [{"virtual_channel_id": 1} | virtual]}
+    return channel(
+        **{"frame_type": "USLP", "frame_octets": 80, "variable_frame_length": True} | tree, master_channels=[master]
+    )
+
+
+def uslp_frame(data_field: bytes, count: int | None = None, octets: int = 1, **fields: Any) -> bytes:
+    counted = (
+        {} if count is None else {"virtual_channel_frame_count_length": octets, "virtual_channel_frame_count": count}
+    )
+    return UslpTransferFrame(
+        spacecraft_id=9, virtual_channel_id=1, transfer_frame_data_field=data_field, **counted | fields
+    ).encode()
+
+
+def tc_frame(data: bytes, number: int = 0, **fields: Any) -> bytes:
+    return TcTransferFrame(
+        spacecraft_id=9, virtual_channel_id=1, transfer_frame_data_unit=data, frame_sequence_number=number, **fields
+    ).encode()
+
+
+def tc_channel(**virtual: Any) -> PhysicalChannel:
+    master = {"spacecraft_id": 9, "virtual_channels": [{"virtual_channel_id": 1} | virtual]}
+    return channel(frame_type="TC", frame_octets=1024, master_channels=[master])
+
+
+def test_a_recording_of_tc_frames_gives_its_truth() -> None:
+    table = CAPTURES / "captures.toml"
+    if not table.exists():
+        pytest.skip("the recordings lie beside the project directory, and are absent")
+    (entry,) = (each for each in tomllib.loads(table.read_text())["file"] if each["kind"] == "tc_plain")
+    octets = bytes.fromhex((CAPTURES / entry["file"]).read_text())
+    master = {"spacecraft_id": 123, "virtual_channels": [{"virtual_channel_id": 0, "segment_header": True}]}
+    link = channel(frame_type="TC", frame_octets=1024, master_channels=[master])
+    reception = receive(octets, link)
+    frames = reception.frames
+    assert frames is not None
+    names = ("bypass_flag", "control_command_flag", "spacecraft_id", "virtual_channel_id", "frame_sequence_number")
+    rows = [frames["frame_octets"].tolist(), *(frames[name].tolist() for name in names)]
+    assert list(map(list, zip(*rows, strict=True))) == [[row[0], *row[2:7]] for row in entry["frames"]]
+    assert [row[1] for row in entry["frames"]] == frames["frame_octets"].tolist()
+    (row,) = reception.account.virtual_channels
+    assert (row["packets"], row["packet_octets"]) == (entry["packets"], entry["packet_octets"])
+    assert row["lost_frames"] == 0
+    maps = reception.account.maps
+    assert sum(row["packets"] for row in maps) == entry["packets"]
+    assert sum(row["segments"] for row in maps) == entry["records"]
+
+
+def test_control_commands_are_counted_and_visible() -> None:
+    frames = [
+        TcTransferFrame.control(
+            SetVr(receiver_frame_sequence_number=7), spacecraft_id=9, virtual_channel_id=1
+        ).encode(),
+        TcTransferFrame.control(Unlock(), spacecraft_id=9, virtual_channel_id=1).encode(),
+        tc_frame(b"\0" * 8, 7),
+    ]
+    reception = receive(b"".join(frames), tc_channel())
+    batch = reception.frames
+    assert batch is not None
+    commands = batch[batch["control_command_flag"] == 1]
+    assert [each.control_command for each in commands] == [SetVr(receiver_frame_sequence_number=7), Unlock()]
+    assert {row["bypass_flag"]: row["control_command_frames"] for row in reception.account.sequences} == {0: 0, 1: 2}
+
+
+def test_expedited_frames_have_no_count_and_come_as_often_as_they_are_sent() -> None:
+    frames = [tc_frame(b"\0\0\0\0\0\0\0", 9, bypass_flag=1)] * 3 + [tc_frame(b"\0\0\0\0\0\0\1", 3)] * 2
+    (row,) = receive(b"".join(frames), tc_channel()).account.virtual_channels
+    assert (row["packets"], row["repeated_frames"], row["counter_gaps"]) == (4, 1, 0)
+
+
+def test_a_sequence_controlled_control_command_is_no_frame() -> None:
+    octets = bytearray(tc_frame(b"\0", bypass_flag=1, control_command_flag=1))
+    octets[0] &= 0xDF
+    reception = receive(bytes(octets), tc_channel())
+    assert reception.frames is not None
+    assert reception.frames["status"].tolist() == [STATUS["invalid"]]
+    assert reception.account.virtual_channels[0]["invalid_frames"] == 1
+
+
+def test_what_is_lost_of_one_kind_spoils_nothing_of_the_other() -> None:
+    packet = SpacePacket(application_process_id=1, packet_data_field=bytes(30)).encode()
+
+    def segment(rule: int, data: bytes) -> bytes:
+        return bytes([rule << 5]) + data
+
+    frames = [
+        uslp_frame(segment(4, packet[:9]), 0),
+        uslp_frame(segment(4, packet[:20]), 5, bypass_sequence_control_flag=1),
+        uslp_frame(segment(6, packet[9:]), 1),
+        uslp_frame(segment(6, packet[20:]), 7, bypass_sequence_control_flag=1),
+    ]
+    reception = receive(b"".join(frames), uslp_channel({}))
+    assert [bytes(reception.packets.packet_octets(0))] == [packet]
+    (of_map,) = reception.account.maps
+    assert (of_map["discarded_gap"], of_map["discarded_no_first"], of_map["packets"]) == (1, 1, 1)
+    gaps = {row["bypass_flag"]: (row["counter_gaps"], row["lost_frames"]) for row in reception.account.sequences}
+    assert gaps == {0: (0, 0), 1: (1, 1)}
+    assert reception.account.virtual_channels[0]["packets_dropped_by_gap"] == 1
+    assert not reception.account.lossless
+
+
+@pytest.mark.parametrize("octets", range(1, 8))
+def test_counts_wrap_and_gaps_are_modulo_their_width(octets: int) -> None:
+    span = 1 << 8 * octets
+    counts = [span - 2, span - 1, 0, 3]
+    frames = b"".join(uslp_frame(b"\xe5x", count, octets) for count in counts)
+    reception = receive(frames, uslp_channel({}))
+    (row,) = reception.account.sequences
+    assert (row["counter_gaps"], row["lost_frames"]) == (1, 2)
+    assert reception.frames is not None
+    assert reception.frames["virtual_channel_frame_count"].tolist() == counts
+    assert reception.account.aliasing == (octets == 1)
+
+
+def test_a_wide_count_that_steps_back_is_late_or_set_anew() -> None:
+    units = [(10, b"a"), (12, b"b"), (11, b"c"), (13, b"d"), (60_000, b"e"), (60_001, b"f")]
+    frames = b"".join(uslp_frame(b"\xe5" + data, count, 2) for count, data in units)
+    reception = receive(frames, uslp_channel({}))
+    (row,) = reception.account.sequences
+    assert (row["late_frames"], row["counter_resets"], row["counter_gaps"]) == (1, 1, 1)
+    assert reception.units is not None
+    assert list(reception.units) == [data for _, data in units]
+
+
+def test_a_frame_without_a_count_says_nothing_of_losses() -> None:
+    frames = [uslp_frame(b"\xe5a"), uslp_frame(b"\xe5a"), uslp_frame(b"\xe5b")]
+    reception = receive(b"".join(frames), uslp_channel({}))
+    assert reception.units is not None
+    assert list(reception.units) == [b"a", b"a", b"b"]
+    (row,) = reception.account.sequences
+    assert (row["repeated_frames"], row["counter_gaps"]) == (0, 0)
+
+
+def test_access_units_over_frames_of_fixed_length_leave_their_fill_out() -> None:
+    """Rules 001 and 010: the pointer of the last frame is to the last octet of the unit (4.1.4.2.4.5)."""
+    size = 80 - 8 - 3
+    unit = bytes(range(size + 10))
+    last = (unit[size:] + bytes(size))[:size]
+    frames = [uslp_frame(b"\x25\xff\xff" + unit[:size], 0), uslp_frame(b"\x45" + (9).to_bytes(2, "big") + last, 1)]
+    reception = receive(b"".join(frames), uslp_channel({}, variable_frame_length=False))
+    assert reception.units is not None
+    assert list(reception.units) == [unit]
+    assert reception.units["segments"].tolist() == [2]
+    assert reception.frames is not None
+    assert bytes(reception.frames.data_zones()) == unit
+
+
+def test_the_longest_unit_that_is_believed() -> None:
+    portions = [uslp_frame(bytes([rule << 5 | 5]) + bytes(40), count) for count, rule in enumerate((4, 5, 6))]
+    rules = {"map_id": 0, "service": "access", "maximum_packet_octets": 100}
+    reception = receive(b"".join(portions), uslp_channel({"maps": [rules]}))
+    (of_map,) = reception.account.maps
+    assert (of_map["discarded_oversize"], of_map["access_units"]) == (1, 0)
+    assert of_map["discarded_octets"] == 120
+
+
+def test_incomplete_units_are_delivered_where_they_are_wanted() -> None:
+    portions = [uslp_frame(b"\x85" + bytes(40), 0), uslp_frame(b"\x85again", 1)]
+    rules = {"map_id": 0, "service": "access", "deliver_incomplete_packets": True}
+    reception = receive(b"".join(portions), uslp_channel({"maps": [rules]}))
+    assert reception.units is not None
+    assert list(reception.units) == [bytes(40), b"again"]
+    assert reception.units["complete"].tolist() == [0, 0]
+    (of_map,) = reception.account.maps
+    assert (of_map["discarded_no_last"], of_map["discarded_end"], of_map["incomplete_units"]) == (1, 1, 2)
+
+
+def test_a_frame_of_fixed_length_that_says_another_one_is_invalid() -> None:
+    frame = bytearray(uslp_frame(b"\xe5" + bytes(71), 0))
+    assert len(frame) == 80
+    frame[5] -= 1
+    reception = receive(bytes(frame), uslp_channel({}, variable_frame_length=False))
+    assert reception.account.virtual_channels[0]["invalid_frames"] == 1
+
+
+def test_channels_and_maps_beyond_measure_are_set_aside() -> None:
+    """Where any spacecraft is taken, noise must not fill the memory."""
+    frames = [
+        UslpTransferFrame(
+            spacecraft_id=number, virtual_channel_id=number % 60, transfer_frame_data_field=b"\x85" + bytes(20)
+        ).encode()
+        for number in range(2000)
+    ]
+    link = channel(frame_type="USLP", frame_octets=80, variable_frame_length=True)
+    totals = receive(b"".join(frames), link).account.totals
+    assert 0 < totals["surplus_channel_frames"] < 2000
+    assert totals["frames"] + totals["surplus_channel_frames"] == 2000
+
+
+def test_frames_of_variable_length_are_not_behind_markers() -> None:
+    with pytest.raises(ConfigurationError, match="frames of variable length come as such"):
+        Receiver(channel(frame_type="USLP", frame_octets=80, variable_frame_length=True, synchronization={}))
+
+
+def test_frames_of_variable_length_make_no_array() -> None:
+    reception = receive(uslp_frame(b"\xe5x") + uslp_frame(b"\xe5xyz"), uslp_channel({}))
+    frames = reception.frames
+    assert frames is not None
+    with pytest.raises(ValueError, match="variable length"):
+        _ = frames.octets
+    assert [len(frames.frame_octets(number)) for number in (0, 1, -1)] == [9, 11, 11]
+    with pytest.raises(IndexError):
+        frames.frame_octets(2)
+    assert [frame.data_field.transfer_frame_data_zone for frame in frames[::-1]] == [b"xyz", b"x"]
+
+
+@given(st.binary(max_size=3000), st.sampled_from(sorted(LINKS)), st.integers(0, 1 << 30))
+@settings(deadline=None)
+def test_any_octets_are_taken(octets: bytes, name: str, seed: int) -> None:
+    link = map_channel_of(LINKS[name])
+    account = receive(octets, link).account
+    receiver, random = Receiver(link, digest=True), Random(seed)
+    while octets:
+        size = random.choice((1, 7, 300))
+        receiver.feed(octets[:size])
+        octets = octets[size:]
+    receiver.finish()
+    assert receiver.account == account

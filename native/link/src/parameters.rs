@@ -239,6 +239,15 @@ impl PhysicalChannel {
                         and deinterleaving_depth"
                 .into());
         }
+        let channels = self.master_channels.values().flat_map(|master| master.virtual_channels.values());
+        if let Some(octets) = channels.filter_map(|channel| channel.truncated_frame_octets).max()
+            && octets > self.frame_octets
+        {
+            return Err(format!(
+                "truncated_frame_octets is {octets}, more than the {} of any frame",
+                self.frame_octets
+            ));
+        }
         if let Some(code) = &self.reed_solomon
             && code.frame_octets() != self.frame_octets
         {
