@@ -16,7 +16,7 @@ def channel_of(sent: TransmitterParameters, settings: ReceiverSettings) -> Physi
     aos = sent.frame_type is FrameType.AOS
     channels = [{"virtual_channel_id": traffic.virtual_channel_id} for traffic in sent.virtual_channels]
     channel: dict[str, Any] = {
-        "frame_type": "AOS" if aos else "TM",
+        "frame_type": sent.frame_type.value,
         "frame_octets": sent.frame_octets,
         "synchronization": {
             "tolerated_bit_errors": settings.tolerated_marker_errors,

@@ -419,6 +419,8 @@ def is_whole(frame: bytes, channel: PhysicalChannel) -> bool:
     if channel.frame_type == "TC":
         version, length = frame[0] >> 6, int.from_bytes(frame[2:4], "big") & 1023
         return bool(version) or length + 1 == len(frame)
+    if len(frame) < 7 and not frame[3] & 1:
+        return False
     if frame[0] >> 4 != 12:
         return True
     if frame[3] & 1:
