@@ -67,7 +67,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
             "packets_dropped_by_gap",
             "packets_dropped_by_mismatch",
         )
-        of_maps = ("discarded_octets", "broken_blocks")
+        of_maps = ("discarded_no_first", "discarded_no_last", "discarded_gap", "discarded_oversize", "broken_blocks")
         return not (
             any(row[name] for row in self.virtual_channels for name in losses)
             or any(row[name] for row in self.maps for name in of_maps)
