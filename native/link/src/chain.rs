@@ -3,6 +3,7 @@
 //! Order (DESIGN.md 4): synchronise, derandomise, Reed-Solomon, de-interleave, header and frame error
 //! control, version and spacecraft, repeated frames, counters, only idle data, extraction.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 use ccsds_coding::{header_error_control, randomizer};
@@ -138,7 +139,7 @@ impl ReceivingChain {
         };
         self.totals.fill_octets += (record.len() - octets) as u64;
         let record = &record[..octets];
-        let reception = Reception { bit_position, time_ns, quality: 0, corrected: 0 };
+        let reception = Reception { bit_position, time_ns, quality: 0, corrected: 0, verified: false };
         self.record(reception, |out| out.extend_from_slice(record));
     }
 
@@ -249,14 +250,11 @@ impl ReceivingChain {
     /// Frames of variable length among the pending octets.
     fn cut_frames(&mut self, ended: bool) {
         let mut delimiter = std::mem::take(&mut self.delimiter);
-        loop {
-            let before = delimiter.pending_octets();
-            let Some(range) = delimiter.next(&self.parameters, ended) else {
-                break;
-            };
-            debug_assert!(before >= range.len());
+        while let Some((range, verified)) = delimiter.next(&self.parameters, ended) {
             let bit_position = (self.octets_in - (delimiter.pending_octets() + range.len()) as u64) * 8;
-            self.timed_record(bit_position, delimiter.octets(range));
+            let time_ns = self.time_at(bit_position);
+            let reception = Reception { bit_position, time_ns, quality: 0, corrected: 0, verified };
+            self.record(reception, |out| out.extend_from_slice(delimiter.octets(range)));
         }
         self.delimiter = delimiter;
     }
@@ -307,7 +305,7 @@ impl ReceivingChain {
 
     fn timed_record(&mut self, bit_position: u64, record: &[u8]) {
         let time_ns = self.time_at(bit_position);
-        let reception = Reception { bit_position, time_ns, quality: 0, corrected: 0 };
+        let reception = Reception { bit_position, time_ns, quality: 0, corrected: 0, verified: false };
         self.record(reception, |out| out.extend_from_slice(record));
     }
 
@@ -321,7 +319,8 @@ impl ReceivingChain {
             flags |= if is { flag } else { 0 };
         }
         let time_ns = self.time_at(block.bit_position);
-        let reception = Reception { bit_position: block.bit_position, time_ns, quality: flags, corrected: 0 };
+        let reception =
+            Reception { bit_position: block.bit_position, time_ns, quality: flags, corrected: 0, verified: false };
         let block_octets = self.parameters.block_octets();
         self.record(reception, |out| source.append_to(out, block_octets));
     }
@@ -341,7 +340,8 @@ impl ReceivingChain {
             octets.truncate(start + self.parameters.frame_octets);
         }
         self.deinterleave(&mut octets[start..]);
-        let checked = decodable.and_then(|()| self.check(&mut octets[start..]));
+        let verified = reception.verified;
+        let checked = decodable.and_then(|()| if verified { Ok(()) } else { self.check(&mut octets[start..]) });
         self.read(&octets[start..], reception, checked);
         self.batch.frame_octets = octets;
     }
@@ -496,15 +496,19 @@ impl ReceivingChain {
         let key = (spacecraft_id, virtual_channel_id, false);
         let read = read_map_frame(frame, parameters, agreed);
         let map_id = read.as_ref().and_then(|read| read.map_id);
-        let known = map_channels.get(&key).is_some_and(|channel| channel.has_map(map_id));
-        if !known && *maps >= parameters.maximum_maps() {
-            totals.surplus_channel_frames += 1;
-            return Status::Surplus;
-        }
+        let channel = match map_channels.entry(key) {
+            Entry::Occupied(there) if there.get().has_map(map_id) || *maps < parameters.maximum_maps() => {
+                there.into_mut()
+            }
+            Entry::Vacant(free) if *maps < parameters.maximum_maps() => free.insert(MapChannel::new(parameters, key)),
+            _ => {
+                totals.surplus_channel_frames += 1;
+                return Status::Surplus;
+            }
+        };
         row.spacecraft_id = spacecraft_id;
         row.virtual_channel_id = virtual_channel_id;
-        let before = map_channels.get(&key).map_or(0, MapChannel::size);
-        let channel = map_channels.entry(key).or_insert_with(|| MapChannel::new(parameters, key));
+        let before = channel.counted;
         channel.account.frames += 1;
         let mut sink = Sink { batch, key, deliver_idle: parameters.deliver_idle_packets };
         let status = match read {
@@ -515,7 +519,8 @@ impl ReceivingChain {
             }
             None => channel.refuse(&mut sink),
         };
-        *maps += channel.size() - before;
+        channel.counted = channel.size();
+        *maps += channel.counted - before;
         status
     }
 }

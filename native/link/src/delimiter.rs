@@ -26,8 +26,8 @@ pub(crate) struct Delimiter {
 
 /// What can be said of a place.
 enum Place {
-    /// A frame of so many octets.
-    Frame(usize),
+    /// A frame of so many octets; whether its error control field is known to verify.
+    Frame(usize, bool),
     None,
     /// More octets are needed.
     Open,
@@ -50,22 +50,23 @@ impl Delimiter {
         &self.pending[range]
     }
 
-    /// The next frame among the pending octets; `ended`: no more will come.
-    pub(crate) fn next(&mut self, physical: &PhysicalChannel, ended: bool) -> Option<Range<usize>> {
+    /// The next frame among the pending octets, and whether its error control field is known to verify; `ended`: no
+    /// more octets will come.
+    pub(crate) fn next(&mut self, physical: &PhysicalChannel, ended: bool) -> Option<(Range<usize>, bool)> {
         loop {
             let place = match self.searched {
                 None => self.expected(physical, ended),
                 Some(_) => self.found(physical, ended),
             };
             match place {
-                Place::Frame(octets) => {
+                Place::Frame(octets, verified) => {
                     if let Some(searched) = self.searched.take() {
                         self.resynchronizations += 1;
                         self.skipped_octets += searched;
                     }
                     let start = self.at;
                     self.at += octets;
-                    return Some(start..self.at);
+                    return Some((start..self.at, verified));
                 }
                 Place::None if self.at < self.pending.len() => {
                     self.at += 1;
@@ -96,11 +97,11 @@ impl Delimiter {
         }
         let protected = physical.check_octets() > 0 && !head.truncated;
         if !protected || physical.verifies(&self.pending[self.at..end]) {
-            return Place::Frame(octets);
+            return Place::Frame(octets, protected);
         }
         // In error, and so its length is in doubt.
         match self.follows(end, physical, ended) {
-            Place::Frame(_) => Place::Frame(octets),
+            Place::Frame(..) => Place::Frame(octets, false),
             other => other,
         }
     }
@@ -117,12 +118,12 @@ impl Delimiter {
             return or_none(Place::Open, ended);
         }
         let confirmed = if physical.check_octets() > 0 && !head.truncated {
-            if physical.verifies(&self.pending[self.at..end]) { Place::Frame(0) } else { Place::None }
+            if physical.verifies(&self.pending[self.at..end]) { Place::Frame(octets, true) } else { Place::None }
         } else {
             self.follows(end, physical, ended)
         };
         match confirmed {
-            Place::Frame(_) => Place::Frame(octets),
+            Place::Frame(_, verified) => Place::Frame(octets, verified),
             other => other,
         }
     }
@@ -134,16 +135,16 @@ impl Delimiter {
             // What is cut off by the end of the stream does not contradict.
             Err(Place::Open) => {
                 if ended {
-                    Place::Frame(0)
+                    Place::Frame(0, false)
                 } else {
                     Place::Open
                 }
             }
             Err(place) => place,
-            Ok((head, octets)) if is_expected(&head, physical) => Place::Frame(octets),
+            Ok((head, octets)) if is_expected(&head, physical) => Place::Frame(octets, false),
             Ok((_, octets)) if physical.check_octets() == 0 || octets > left && ended => Place::None,
             Ok((_, octets)) if octets > left => Place::Open,
-            Ok((_, octets)) if physical.verifies(&self.pending[at..at + octets]) => Place::Frame(octets),
+            Ok((_, octets)) if physical.verifies(&self.pending[at..at + octets]) => Place::Frame(octets, false),
             Ok(_) => Place::None,
         }
     }

@@ -25,6 +25,8 @@ pub(crate) struct MapChannel {
     /// Sequence-controlled, expedited.
     sequences: [Sequence; 2],
     maps: BTreeMap<Option<u8>, Map>,
+    /// Its size as the chain knows it.
+    pub(crate) counted: usize,
 }
 
 #[derive(Default)]
@@ -62,6 +64,7 @@ impl MapChannel {
             account: Account { digest: physical.digest.then(Default::default), ..Account::default() },
             sequences: Default::default(),
             maps: BTreeMap::new(),
+            counted: 0,
         }
     }
 

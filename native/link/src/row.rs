@@ -12,6 +12,8 @@ pub(crate) struct Reception {
     pub(crate) time_ns: i64,
     pub(crate) quality: u8,
     pub(crate) corrected: i32,
+    /// Its frame error control field was looked at, and verifies.
+    pub(crate) verified: bool,
 }
 
 /// A row of the frame columns while it is made.
@@ -32,7 +34,7 @@ impl Default for Row {
     fn default() -> Self {
         Self {
             frame_index: 0,
-            reception: Reception { bit_position: 0, time_ns: -1, quality: 0, corrected: 0 },
+            reception: Reception { bit_position: 0, time_ns: -1, quality: 0, corrected: 0, verified: false },
             status: Status::Accepted,
             spacecraft_id: 0,
             virtual_channel_id: 0,
