@@ -47,6 +47,7 @@ _HOME = {
     "Account": "ccsds.link.account",
     "FrameBatch": "ccsds.link.frame_batch",
     "PacketBatch": "ccsds.link.packet_batch",
+    "UnitBatch": "ccsds.link.unit_batch",
     "space_packets": "ccsds.link.packet_batch",
     "Batch": "ccsds.link.receiver",
     "Receiver": "ccsds.link.receiver",
@@ -92,6 +93,7 @@ __all__ = [
     "TcTransferFrame",
     "TmTransferFrame",
     "TruncatedError",
+    "UnitBatch",
     "UslpTransferFrame",
     "UslpTransferFrameDataField",
     "VirtualChannel",
@@ -127,6 +129,7 @@ if TYPE_CHECKING:
     from ccsds.link.missions import load_mission, mission_names
     from ccsds.link.packet_batch import PacketBatch, space_packets
     from ccsds.link.receiver import Batch, Receiver, Reception, receive
+    from ccsds.link.unit_batch import UnitBatch
     from ccsds.packets.encapsulation_packet import EncapsulationPacket
     from ccsds.packets.ip_over_ccsds import InternetProtocolExtension
     from ccsds.packets.pus import PusTelecommand, PusTelemetry

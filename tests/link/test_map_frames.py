@@ -393,3 +393,17 @@ def test_any_octets_are_taken(octets: bytes, name: str, seed: int) -> None:
         octets = octets[size:]
     receiver.finish()
     assert receiver.account == account
+
+
+def test_batches_own_what_they_hold() -> None:
+    """Neither a buffer that is written again, nor memory of dropped batches, shows in them."""
+    stream = impair_map_frames(USLP, 2, 200, 10)
+    buffer, receiver = bytearray(stream.octets), Receiver(map_channel_of(USLP))
+    batch = receiver.feed(buffer)
+    whole = joined([batch])
+    buffer[:] = b"\xa5" * len(buffer)
+    for _ in range(4):
+        again = Receiver(map_channel_of(USLP))
+        again.feed(b"\xa5" * (1 << 17))
+        again.feed(bytes(buffer))
+    assert joined([batch]) == whole
