@@ -109,21 +109,10 @@ impl MapChannel {
         sink: &mut Sink<'_>,
     ) -> Status {
         let (row, map_row) = rows;
-        let kind = usize::from(read.expedited);
-        let sequence = &mut self.sequences[kind];
-        sequence.account.frames += 1;
-        sequence.account.truncated_frames += u64::from(read.truncated);
-        if read.count_octets > 0 && self.parameters.remove_repeated_frames {
-            if sequence.last_frame == frame {
-                sequence.account.repeated_frames += 1;
-                self.account.repeated_frames += 1;
-                return Status::Repeated;
-            }
-            sequence.last_frame.clear();
-            sequence.last_frame.extend_from_slice(frame);
+        if self.is_repeated(frame, read) {
+            return Status::Repeated;
         }
         let late = self.count(read, physical.late_frame_window, row, sink);
-        let only_idle = physical.frame_type == FrameType::Uslp && sink.key.1 == USLP_IDLE_VIRTUAL_CHANNEL;
         let flag = if read.operational_control_field { quality::OPERATIONAL_CONTROL_FIELD } else { 0 };
         row.reception.quality |= flag;
         let field = read_data_field(frame, read, physical);
@@ -134,6 +123,8 @@ impl MapChannel {
             map_row.construction = field.construction;
             map_row.protocol_id = field.protocol_id;
         }
+        let only_idle = physical.frame_type == FrameType::Uslp && sink.key.1 == USLP_IDLE_VIRTUAL_CHANNEL;
+        let kind = usize::from(read.expedited);
         match field {
             _ if only_idle => self.count_idle(row),
             Some(DataField { content: Content::Idle, .. }) => self.count_idle(row),
@@ -148,6 +139,24 @@ impl MapChannel {
             }
         }
         Status::Accepted
+    }
+
+    /// Count a frame in its sequence; true: it equals the one before it there, and the count says that it is that one.
+    fn is_repeated(&mut self, frame: &[u8], read: &MapFrame) -> bool {
+        let sequence = &mut self.sequences[usize::from(read.expedited)];
+        sequence.account.frames += 1;
+        sequence.account.truncated_frames += u64::from(read.truncated);
+        if read.count_octets == 0 || !self.parameters.remove_repeated_frames {
+            return false;
+        }
+        if sequence.last_frame == frame {
+            sequence.account.repeated_frames += 1;
+            self.account.repeated_frames += 1;
+            return true;
+        }
+        sequence.last_frame.clear();
+        sequence.last_frame.extend_from_slice(frame);
+        false
     }
 
     /// The stream ended.
