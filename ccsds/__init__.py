@@ -53,6 +53,7 @@ _HOME = {
     "Account": "ccsds.link.account",
     "FrameBatch": "ccsds.link.frame_batch",
     "PacketBatch": "ccsds.link.packet_batch",
+    "UnitBatch": "ccsds.link.unit_batch",
     "space_packets": "ccsds.link.packet_batch",
     "Batch": "ccsds.link.receiver",
     "Receiver": "ccsds.link.receiver",
@@ -113,6 +114,7 @@ __all__ = [
     "TcTransferFrame",
     "TmTransferFrame",
     "TruncatedError",
+    "UnitBatch",
     "UnitNotification",
     "UslpTransferFrame",
     "UslpTransferFrameDataField",
@@ -154,6 +156,7 @@ if TYPE_CHECKING:
     from ccsds.link.packet_batch import PacketBatch, space_packets
     from ccsds.link.receiver import Batch, Receiver, Reception, receive
     from ccsds.link.sender import ChannelEvent, QueueFullError, Sender, SentFrame, UnitNotification
+    from ccsds.link.unit_batch import UnitBatch
     from ccsds.packets.encapsulation_packet import EncapsulationPacket
     from ccsds.packets.ip_over_ccsds import InternetProtocolExtension
     from ccsds.packets.pus import PusTelecommand, PusTelemetry

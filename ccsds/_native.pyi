@@ -23,11 +23,14 @@ class Octets(Buffer):
 
 # The receiving chain (native/ccsds-python/src/chain.rs); `ccsds.link.receiver` says what the parts mean.
 
-_Tables: TypeAlias = tuple[int, Octets, Octets, int, Octets, Octets]
-"""Rows and columns of the frames, frame octets; rows and columns of the packets, packet octets."""
+_MapTables: TypeAlias = tuple[Octets, Octets, int, Octets, Octets]
+"""More columns of the frames, more columns of the packets; rows and columns of the units, unit octets."""
+_Tables: TypeAlias = tuple[int, Octets, Octets, int, Octets, Octets, _MapTables | None]
+"""Rows and columns of the frames, frame octets; rows and columns of the packets, packet octets; of TC and USLP more."""
 
-def batch_columns() -> tuple[list[tuple[str, str]], list[tuple[str, str]], int]:
-    """Names and numpy types of the columns of frames and of packets; each begins at a multiple of so many octets."""
+def batch_columns() -> tuple[list[list[tuple[str, str]]], int]:
+    """Names and numpy types of the columns of frames, of packets, of what TC and USLP add to both, and of units; each
+    column begins at a multiple of so many octets."""
 
 @final
 class ReceivingChain:
@@ -42,6 +45,9 @@ class ReceivingChain:
     def synchronization(self) -> dict[str, int] | None: ...
     def virtual_channels(self) -> list[dict[str, Any]]: ...
     def master_channels(self) -> list[dict[str, int]]: ...
+    def sequences(self) -> list[dict[str, int]]: ...
+    def maps(self) -> list[dict[str, int | None]]: ...
+    def aliases(self) -> bool: ...
 
 @final
 class PacketStream:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ccsds.link.frame_batch import FrameBatch
+    from ccsds.link.unit_batch import UnitBatch
 
 __all__ = ["Outputs"]
 
@@ -24,7 +25,8 @@ class Outputs:
     """Everything that was asked for; `write` takes batch after batch.  A context manager that closes the files.
 
     Args: packets: folder for one packet file per virtual channel.  parquet: file for a table of all packets.
-          services: folder for OCF and CLCW history, insert zones, secondary headers, and data zones per channel.
+          services: folder for OCF and CLCW history, insert zones, secondary headers, data zones per channel, and
+          access data units and octet streams per MAP.
           source: the recording, which none of it may overwrite.
     """
 
@@ -37,7 +39,9 @@ class Outputs:
         if packets is not None:
             self._writers.append(_PacketFiles(_Folder(packets, self._stack, source)).write)
         if services is not None:
-            self._writers.append(_Services(_Folder(services, self._stack, source)).write)
+            of_services = _Services(_Folder(services, self._stack, source))
+            self._writers.append(of_services.write)
+            self._closers.append(of_services.close)
         if parquet is not None:
             self._writers.append(_Parquet(parquet, self._stack, source).write)
 
@@ -132,6 +136,18 @@ class _Services:
             if len(octets):
                 self._folder.append(name, octets)
         self._write_operational_control_fields(frames)
+        if batch.units is not None:
+            self._write_units(batch.units)
+
+    def _write_units(self, units: UnitBatch) -> None:
+        """Access data units and octet streams, one file per MAP (TC without MAPs: per virtual channel)."""
+        import numpy as np
+
+        keys = np.stack([units[name].astype(np.int32) for name in ("spacecraft_id", "virtual_channel_id", "map_id")], 1)
+        for spacecraft, channel, map_id in np.unique(keys, axis=0).tolist():
+            own = units[(keys == (spacecraft, channel, map_id)).all(axis=1)]
+            of_map = f"-map-{map_id}" if map_id >= 0 else ""
+            self._folder.append(f"spacecraft-{spacecraft}-vc-{channel}{of_map}.units", own.to_bytes())
 
     def _append_bits(self, name: str, bits: NDArray[np.uint8]) -> None:
         """Bits back to back, eight in an octet; those that fill no octet yet wait for the next ones."""

@@ -83,7 +83,8 @@ def _print_list(missions: dict[str, Mission]) -> None:
 def _holds(channel: PhysicalChannel | None) -> str:
     if channel is None:
         return "space packets"
-    frames = f"{channel.frame_type} frames of {channel.frame_octets} octets"
+    most = "" if channel.fixed_frame_length else "at most "
+    frames = f"{channel.frame_type} frames of {most}{channel.frame_octets} octets"
     parts = [frames]
     if channel.reed_solomon:
         code = channel.reed_solomon

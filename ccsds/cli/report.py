@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ccsds.cli.style import count
-from ccsds.link.account import Account, channel_name, counted
+from ccsds.link.account import Account, channel_name, counted, map_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,6 +32,9 @@ def print_account(account: Account, console: Console, *, elapsed_s: float, octet
     if account.encapsulation:
         console.print()
         print_table(console, _protocols(account.encapsulation))
+    if account.maps:
+        console.print()
+        print_table(console, _maps(account.maps))
     remarks = account.remarks()
     if remarks:
         console.print()
@@ -66,6 +69,15 @@ def _channels(account: Account) -> Table:
             lost,
             *(count(row[name]) for name in ("only_idle_data_frames", "packets", "packet_octets", "idle_packets")),
         )
+    return table
+
+
+def _maps(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = make_table("MAP", "frames", "packets", "octets", "access units", "octets", "stream octets", "thrown away")
+    for row in rows:
+        names = ("packets", "packet_octets", "access_units", "access_unit_octets", "octet_stream_octets")
+        lost = count(row["discarded_octets"], style=LOSS)
+        table.add_row(map_name(row), count(row["frames"]), *(count(row[name]) for name in names), lost)
     return table
 
 

@@ -23,6 +23,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         only_idle_data_frames, packets, packet_octets, idle_packets, sha256 and more; a row for replayed frames apart.
     application_processes: packets of each APID with gaps of its sequence count.  encapsulation: by protocol.
     master_channels: of TM, gaps of the master channel frame count.  totals: of the physical channel.
+    sequences: of TC and USLP, sequence-controlled and expedited frames of each virtual channel, with their gaps.
+    maps: of TC and USLP, what came on each MAP, and what was thrown away there and why.
     synchronization: what the marker search saw, or None.
     aliasing: lost frames are at least as many, because the counter has eight bits.
     """
@@ -32,6 +34,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     encapsulation: Sequence[Mapping[str, Any]]
     master_channels: Sequence[Mapping[str, Any]]
     totals: Mapping[str, Any]
+    sequences: Sequence[Mapping[str, Any]] = ()
+    maps: Sequence[Mapping[str, Any]] = ()
     synchronization: Mapping[str, Any] | None = None
     aliasing: bool = False
     warnings: Sequence[str] = ()
@@ -46,6 +50,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
             "uncorrectable_codeblocks",
             "wrong_length_records",
             "surplus_channel_frames",
+            "resynchronizations",
             "trailing_octets",
             "unreadable_octets",
         )
@@ -62,7 +67,11 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
             "packets_dropped_by_gap",
             "packets_dropped_by_mismatch",
         )
-        return not any(row[name] for row in self.virtual_channels for name in losses)
+        of_maps = ("discarded_no_first", "discarded_no_last", "discarded_gap", "discarded_oversize", "broken_blocks")
+        return not (
+            any(row[name] for row in self.virtual_channels for name in losses)
+            or any(row[name] for row in self.maps for name in of_maps)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The tree that `ccsds replay --json` writes.  Keys may be added in later releases, never changed."""
@@ -72,6 +81,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
             "application_processes": [dict(row) for row in self.application_processes],
             "encapsulation": [dict(row) for row in self.encapsulation],
             "master_channels": [dict(row) for row in self.master_channels],
+            "sequences": [dict(row) for row in self.sequences],
+            "maps": [dict(row) for row in self.maps],
             "synchronization": dict(self.synchronization) if self.synchronization is not None else None,
             "totals": dict(self.totals),
             "aliasing": self.aliasing,
@@ -91,6 +102,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
             ("corrected_symbols", "symbol{s} corrected"),
             ("corrected_header_symbols", "header symbol{s} corrected"),
             ("wrong_length_records", "record{s} of another length than the frame's, dropped"),
+            ("resynchronizations", "place{s} where no frame could start, up to the next one"),
+            ("skipped_octets", "octet{s} passed over there"),
+            ("fill_octets", "octet{s} of fill behind frames"),
             ("trailing_octets", "octet{s} after the last whole unit"),
             ("unreadable_octets", "octet{s} after a place where no packet starts"),
         )
@@ -107,6 +121,11 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
             remarks += [counted(seen[name], sentence) for name, sentence in sentences if seen[name]]
         for row in self.virtual_channels:
             remarks += [f"{channel_name(row)}: {sentence}" for sentence in _channel_remarks(row)]
+        for row in self.maps:
+            remarks += [f"{map_name(row)}: {sentence}" for sentence in _map_remarks(row)]
+        for row in self.sequences:
+            if commands := row["control_command_frames"]:
+                remarks.append(f"{channel_name(row)}: {counted(commands, 'frame{s} with control commands')}")
         return remarks
 
     def losses(self) -> str:
@@ -137,7 +156,12 @@ def channel_name(row: Mapping[str, Any]) -> str:
     """A virtual channel in short: spacecraft and virtual channel, or that there are only packets."""
     if row["virtual_channel_id"] is None:
         return "packets"
-    return f"{row['spacecraft_id']}/{row['virtual_channel_id']}{' replay' if row['replay'] else ''}"
+    return f"{row['spacecraft_id']}/{row['virtual_channel_id']}{' replay' if row.get('replay') else ''}"
+
+
+def map_name(row: Mapping[str, Any]) -> str:
+    """A MAP in short: its virtual channel, and its identifier where it has one."""
+    return channel_name(row) if row["map_id"] is None else f"{channel_name(row)} MAP {row['map_id']}"
 
 
 def channel_cells(row: Mapping[str, Any], aliasing: bool) -> tuple[str, ...]:
@@ -170,11 +194,34 @@ def _channel_remarks(row: Mapping[str, Any]) -> list[str]:
     return [counted(row[name], sentence) for name, sentence in sentences if row[name]]
 
 
+def _map_remarks(row: Mapping[str, Any]) -> list[str]:
+    sentences = (
+        ("access_units", "access data unit{s}"),
+        ("octet_stream_octets", "octet{s} of a stream"),
+        ("discarded_no_first", "portion{s} without a first one before"),
+        ("discarded_no_last", "unit{s} without a last portion"),
+        ("discarded_gap", "unit{s} cut off by a gap"),
+        ("discarded_oversize", "unit{s} longer than the profile allows"),
+        ("discarded_end", "unit{s} unfinished at the end"),
+        ("incomplete_units", "incomplete unit{s} delivered"),
+        ("broken_blocks", "unit{s} that end in no whole packet"),
+    )
+    return [counted(row[name], sentence) for name, sentence in sentences if row[name]]
+
+
+def _identified(rows: Sequence[Mapping[str, Any]], third: str) -> list[dict[str, Any]]:
+    """Rows with the keys that identify them first."""
+    keys = ("spacecraft_id", "virtual_channel_id", third)
+    return [{name: row[name] for name in keys} | dict(row) for row in rows]
+
+
 def account_from_rows(
     rows: Sequence[dict[str, Any]],
     totals: Mapping[str, Any],
     *,
     master_channels: Sequence[Mapping[str, Any]] = (),
+    sequences: Sequence[Mapping[str, Any]] = (),
+    maps: Sequence[Mapping[str, Any]] = (),
     synchronization: Mapping[str, Any] | None = None,
     aliasing: bool = False,
     warnings: Sequence[str] = (),
@@ -197,6 +244,8 @@ def account_from_rows(
         application_processes=processes,
         encapsulation=protocols,
         master_channels=list(master_channels),
+        sequences=_identified(sequences, "bypass_flag"),
+        maps=_identified(maps, "map_id"),
         totals={"frames": sums.pop("frames"), **totals, **sums},
         synchronization=synchronization,
         aliasing=aliasing,

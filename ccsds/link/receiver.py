@@ -15,9 +15,10 @@ from ccsds.errors import ConfigurationError, ProtocolError
 from ccsds.layout import Octets
 from ccsds.link.account import Account, account_from_rows
 from ccsds.link.frame_batch import FrameBatch
-from ccsds.link.managed_parameters import MasterChannel, Mission, PhysicalChannel, VirtualChannel
+from ccsds.link.managed_parameters import FrameType, MasterChannel, Mission, PhysicalChannel, VirtualChannel
 from ccsds.link.missions import load_mission
 from ccsds.link.packet_batch import PacketBatch
+from ccsds.link.unit_batch import UnitBatch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,23 +43,27 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """What one feed gave.  Owns its memory.
 
     packets: in order of completion.  frames: in order of reception; None for a stream of packets without frames.
+    units: access data units and octet streams of the MAPs of TC and USLP channels; None for other channels.
     """
 
     packets: PacketBatch
     frames: FrameBatch | None
+    units: UnitBatch | None = None
 
 
 class Reception(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole reception: all packets, all frames (None for a packet file), and the account.
+    """A whole reception: all packets, all frames (None for a packet file), the account, and all units of MAPs.
 
     Columns of the packets beside those of their headers: frame_index (of the frame in which it starts),
     reception_time_ns (of that frame, -1: unknown), spacecraft_id, virtual_channel_id, replay, complete,
-    corrected_symbols (in its frames), lost_frames_before (of its channel, since the packet before it).
+    corrected_symbols (in its frames), lost_frames_before (of its channel, since the packet before it); of TC and USLP
+    channels also map_id (-1: none).
     """
 
     packets: PacketBatch
     frames: FrameBatch | None
     account: Account
+    units: UnitBatch | None = None
 
 
 class Receiver:
@@ -99,7 +104,11 @@ class Receiver:
         return self._channel
 
     def feed(self, octets: Octets, *, reception_time_ns: int | None = None) -> Batch:
-        """Take in octets, received at `reception_time_ns` (of their first octet)."""
+        """Take in octets, received at `reception_time_ns` (of their first octet).
+
+        Of TC frames and of USLP frames of variable length, which lie back to back: the length field says where the next
+        one starts.  Where it leads astray, the next frame is looked for (`resynchronizations` in the account).
+        """
         self._require_open()
         time_ns = UNKNOWN_TIME if reception_time_ns is None else reception_time_ns
         return self._batch(self._chain.feed(octets, time_ns))
@@ -121,8 +130,9 @@ class Receiver:
     def feed_records(self, octets: Octets, offsets: NDArray[np.uint64], reception_times_ns: NDArray[np.int64]) -> Batch:
         """Take in records as they were received, for instance datagrams, each with its time.
 
-        Of a channel without markers, a record is one frame (or codeblock); one of a wrong length is counted.  Of a
-        channel with markers, and of packets, records are pieces of the stream.
+        Of a channel without markers, a record is one frame (or codeblock); one of a wrong length is counted, and so are
+        octets behind a frame of variable length (fill).  Of a channel with markers, and of packets, records are pieces
+        of the stream.
 
         Args:   offsets: record i is octets[offsets[i]:offsets[i + 1]].  reception_times_ns: -1 where unknown.
         Raises: ValueError: offsets fall, leave the octets, or are not one more than the times.
@@ -148,7 +158,9 @@ class Receiver:
             {**chain.totals(), "unreadable_octets": 0},
             master_channels=chain.master_channels(),
             synchronization=chain.synchronization(),
-            aliasing=channel.frame_type == "TM",
+            sequences=chain.sequences(),
+            maps=chain.maps(),
+            aliasing=chain.aliases(),
             warnings=channel.warnings(),
         )
 
@@ -157,7 +169,7 @@ class Receiver:
             raise ProtocolError("this receiver is finished; make a new one for another stream")
 
     def _batch(self, tables: _native._Tables) -> Batch:
-        frame_count, frames, frame_octets, packet_count, packets, packet_octets = tables
+        frame_count, frames, frame_octets, packet_count, packets, packet_octets, with_maps = tables
         packet_columns = _PACKET_TABLE.columns(packet_count, packets)
         starts = packet_columns.pop("start")
         ends = starts + packet_columns.pop("length")
@@ -165,9 +177,19 @@ class Receiver:
             for name in FRAME_COLUMNS:
                 del packet_columns[name]
             return Batch(packets=PacketBatch._trusted(packet_octets, starts, ends, packet_columns), frames=None)
+        frame_columns, units = _FRAME_TABLE.columns(frame_count, frames), None
+        if self._channel.frame_type in ("TC", "USLP"):
+            more_of_frames, more_of_packets, unit_count, unit_table, unit_octets = with_maps or _NOTHING
+            frame_columns |= _MAP_FRAME_TABLE.columns(frame_count, more_of_frames)
+            frame_columns = _named_as_in(self._channel.frame_type, frame_columns)
+            packet_columns |= _MAP_PACKET_TABLE.columns(packet_count, more_of_packets)
+            unit_columns = _UNIT_TABLE.columns(unit_count, unit_table)
+            unit_starts = unit_columns.pop("start")
+            units = UnitBatch(unit_octets, unit_starts, unit_starts + unit_columns.pop("length"), unit_columns)
         return Batch(
             packets=PacketBatch._trusted(packet_octets, starts, ends, packet_columns),
-            frames=FrameBatch(frame_octets, _FRAME_TABLE.columns(frame_count, frames), self._channel),
+            frames=FrameBatch(frame_octets, frame_columns, self._channel),
+            units=units,
         )
 
 
@@ -190,8 +212,37 @@ class _Table:
         return columns
 
 
-_names = _native.batch_columns()
-_FRAME_TABLE, _PACKET_TABLE = _Table(_names[0], _names[2]), _Table(_names[1], _names[2])
+def _named_as_in(frame_type: FrameType, columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The columns of TC or USLP frames under the names of the fields of that frame; what it has not is left out."""
+    names = _COLUMN_NAMES[frame_type]
+    return {names.get(name, name): column for name, column in columns.items() if names.get(name, name)}
+
+
+_COLUMN_NAMES: dict[str, dict[str, str]] = {
+    "TC": {
+        "virtual_channel_frame_count": "",
+        "wide_frame_count": "frame_sequence_number",
+        "construction": "sequence_flags",
+        "pointer": "",
+        "uslp_protocol_id": "",
+        "virtual_channel_frame_count_length": "",
+        "source_or_destination_id": "",
+        "end_of_frame_primary_header_flag": "",
+    },
+    "USLP": {
+        "virtual_channel_frame_count": "",
+        "wide_frame_count": "virtual_channel_frame_count",
+        "construction": "construction_rule",
+        "bypass_flag": "bypass_sequence_control_flag",
+        "control_command_flag": "protocol_control_command_flag",
+    },
+}
+_names, _alignment = _native.batch_columns()
+_FRAME_TABLE, _PACKET_TABLE, _MAP_FRAME_TABLE, _MAP_PACKET_TABLE, _UNIT_TABLE = (
+    _Table(names, _alignment) for names in _names
+)
+_empty = _native.concatenate([])
+_NOTHING = (_empty, _empty, 0, _empty, _empty)
 
 
 def receive(
@@ -212,10 +263,12 @@ def receive(
     batches = [receiver.feed(piece) for piece in _pieces(source)]
     batches.append(receiver.finish())
     frames = [batch.frames for batch in batches if batch.frames is not None]
+    units = [batch.units for batch in batches if batch.units is not None]
     return Reception(
         packets=_concatenate([batch.packets for batch in batches]),
         frames=FrameBatch.concatenate(frames) if frames else None,
         account=receiver.account,
+        units=UnitBatch.concatenate(units) if units else None,
     )
 
 
@@ -257,6 +310,9 @@ def _packet_account(stream: _native.PacketStream) -> Account:
         "corrected_symbols",
         "uncorrectable_codeblocks",
         "uncorrectable_codewords",
+        "resynchronizations",
+        "skipped_octets",
+        "fill_octets",
     )
     totals = dict.fromkeys(names, 0)
     totals["trailing_octets"] = octets
@@ -268,6 +324,7 @@ def _virtual_channel_items(channel: VirtualChannel, operational_control_field: b
     items: dict[str, Any] = msgspec.structs.asdict(channel)
     items["operational_control_field"] = operational_control_field
     items["valid_packet_versions"] = list(channel.valid_packet_versions)
+    items["maps"] = {map_.map_id: msgspec.structs.asdict(map_) for map_ in channel.maps}
     return items
 
 

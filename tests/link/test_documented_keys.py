@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from ccsds.frames.tc import TcTransferFrame
 from ccsds.link import managed_parameters
 from ccsds.link.receiver import receive
 from ccsds.packets.space_packet import SpacePacket
@@ -85,9 +86,20 @@ def report() -> Any:
     return receive(transmit(sent, seed=1, frames=20).octets, channel_of(sent, ReceiverSettings())).account.to_dict()
 
 
+def report_of_tc() -> Any:
+    """With a row for sequences and MAPs."""
+    frame = TcTransferFrame(spacecraft_id=1, virtual_channel_id=2, transfer_frame_data_unit=b"x").encode()
+    channel = managed_parameters.PhysicalChannel(frame_type="TC", frame_octets=1024)
+    return receive(frame, channel).account.to_dict()
+
+
 def test_the_page_of_the_json_has_each_key() -> None:
     documented = {heading: [row[0] for row in rows] for heading, rows in tables("replay-json.md").items()}
-    made = report()
+    made, of_tc = report(), report_of_tc()
+    assert sorted(made) == sorted(of_tc)
+    assert sorted(made["totals"]) == sorted(of_tc["totals"])
+    assert sorted(made["virtual_channels"][0]) == sorted(of_tc["virtual_channels"][0])
+    made |= {name: of_tc[name] for name in ("sequences", "maps")}
     assert sorted(documented.pop("The report")) == sorted(made)
     for heading, keys in documented.items():
         rows = made[heading] if isinstance(made[heading], list) else [made[heading]]

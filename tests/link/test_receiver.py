@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ccsds import _native
 from ccsds.errors import ConfigurationError, ProtocolError
-from ccsds.frames import aos, tm
+from ccsds.frames import aos, tc, tm, uslp
 from ccsds.frames.aos import AosTransferFrame
 from ccsds.frames.tm import TmTransferFrame
 from ccsds.link.frame_batch import QUALITY, STATUS
@@ -261,7 +261,13 @@ def test_batch_equals_objects(seed: int) -> None:
 
 
 def test_the_tables_of_the_kernel_are_the_layouts() -> None:
-    layouts = {"tm": tm.PRIMARY_HEADER, "aos": aos.PRIMARY_HEADER, "space_packet": space_packet.PRIMARY_HEADER}
+    layouts = {
+        "tm": tm.PRIMARY_HEADER,
+        "aos": aos.PRIMARY_HEADER,
+        "tc": tc.PRIMARY_HEADER,
+        "uslp": uslp.PRIMARY_HEADER,
+        "space_packet": space_packet.PRIMARY_HEADER,
+    }
     tables = dict(_native.header_tables())
     assert tables == {
         name: [(layout.bit_offset(field.name), field.bits) for field in layout] for name, layout in layouts.items()

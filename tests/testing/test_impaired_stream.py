@@ -130,10 +130,13 @@ def assert_gaps_from_indexes(stream: ImpairedStream, transmission: Transmission)
     """Gaps and losses by the position of the delivered frames in what was sent: no counter is read."""
     place: dict[bytes, int] = {}
     channel_of: dict[int, list[int]] = {}
-    tm = stream.parameters.frame_type is FrameType.TM
+    kind = stream.parameters.frame_type
+    shift = {FrameType.TM: (1, 1, 7), FrameType.AOS: (1, 0, 63), FrameType.USLP: (2, 5, 63)}[kind]
     for index, frame in enumerate(transmission.frames):
         assert place.setdefault(frame, index) == index
-        channel_of.setdefault(frame[1] >> 1 & 7 if tm else frame[1] & 63, []).append(index)
+        octets, right, mask = shift
+        word = int.from_bytes(frame[:2] if octets == 1 else frame[:4], "big")
+        channel_of.setdefault(word >> right & mask, []).append(index)
     arrived = [place[frame] for frame in stream.truth.frames]
     for channel, indexes in channel_of.items():
         mine = [indexes.index(index) for index in arrived if index in set(indexes)]
@@ -143,6 +146,9 @@ def assert_gaps_from_indexes(stream: ImpairedStream, transmission: Transmission)
             continue
         steps = [after - before for before, after in itertools.pairwise(mine)]
         assert account.frames == len(mine)
+        if kind is FrameType.USLP and not stream.parameters.frame_count_octets:
+            assert account.repeated_frames == account.counter_gaps == account.lost_frames == 0  # nothing tells
+            continue
         assert account.repeated_frames == steps.count(0)
         assert account.counter_gaps == sum(step > 1 for step in steps)
         assert account.lost_frames == sum(step - 1 for step in steps if step > 1)
@@ -378,7 +384,9 @@ def test_suite_covers_every_code_and_impairment() -> None:
         for case in SUITE.values()
         if (code := case.parameters.reed_solomon) is not None
     }
-    assert len(codes) == 2 * 6 * 2 * len(Randomizer)
+    of_uslp = {code for code in codes if code[0] is FrameType.USLP}
+    assert len(codes - of_uslp) == 2 * 6 * 2 * len(Randomizer)
+    assert len({code[1:3] for code in of_uslp if code[1] in (1, 5)}) == 2 * 2
     for field in dataclasses.fields(Impairments):
         assert any(getattr(case.impairments, field.name) for case in SUITE.values()), field.name
     made = (case.make() for name, case in SUITE.items() if "mixed" in name or "uncoded" in name)
@@ -387,7 +395,10 @@ def test_suite_covers_every_code_and_impairment() -> None:
 
 
 def test_foreign_frames_are_valid_but_of_another() -> None:
-    for name in ("tm-alone-foreign-frames", "aos-alone-foreign-frames", "aos-format-insert-zone"):
+    for name in (
+        *(f"{kind}-alone-foreign-frames" for kind in ("tm", "aos", "uslp")),
+        "aos-format-insert-zone",
+    ):
         case = SUITE[name]
         stream = case.make()
         bits, seen = stream_bits(stream), []
@@ -497,7 +508,7 @@ def test_examples_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     page = Path(__file__).resolve().parents[2] / "docs" / "impaired-streams.md"
     monkeypatch.chdir(tmp_path)
     examples = re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
-    assert len(examples) == 6
+    assert len(examples) == 7
     names: dict[str, object] = {}
     for example in examples:
         exec(compile(example, str(page), "exec"), names)

@@ -275,6 +275,8 @@ FORMATS: dict[str, dict[str, Any]] = {
         "reed_solomon": None,
         "uncoded_frame_octets": 200,
     },
+    "uslp": {"frame_type": FrameType.USLP},
+    "uslp-full": {"frame_type": FrameType.USLP, "insert_zone_octets": 5, "frame_count_octets": 7},
 }
 
 
@@ -315,6 +317,18 @@ def test_clean_stream_read_by_hand(values: dict[str, Any]) -> None:
             if parameters.secondary_header_octets:
                 assert frame[6] == parameters.secondary_header_octets - 1
                 begin += parameters.secondary_header_octets
+        elif parameters.frame_type is FrameType.USLP:
+            octets = parameters.frame_count_octets
+            assert bits[:4] == "1100" and int(bits[4:20], 2) == 587 and bits[31] == "0"
+            assert int(bits[32:], 2) + 1 == len(frame)
+            assert frame[6] == octets | 8 * parameters.operational_control_field
+            channel, modulus, begin = int(bits[21:27], 2), 1 << 8 * octets, 7 + octets
+            count = int.from_bytes(frame[7:begin], "big")
+            begin += parameters.insert_zone_octets
+            pointer, begin = int.from_bytes(frame[begin + 1 : begin + 3], "big"), begin + 3
+            idle = frame[begin - 3] == 0b001_11111
+            assert frame[begin - 3] == 0 or (idle and pointer == end - begin - 1)
+            pointer = 2046 if idle else 2047 if pointer == 0xFFFF else pointer
         else:
             assert bits[:2] == "01" and int(bits[42:44] + bits[2:10], 2) == 587
             channel, count, modulus = int(bits[10:16], 2), int(bits[16:40], 2), 1 << 24

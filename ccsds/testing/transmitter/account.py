@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ccsds.testing.transmitter.coding import frame_error_control
-from ccsds.testing.transmitter.parameters import AOS_IDLE_VIRTUAL_CHANNEL, FrameType, TransmitterParameters
+from ccsds.testing.transmitter.parameters import IDLE_VIRTUAL_CHANNEL, FrameType, TransmitterParameters
 
 __all__ = ["FramesAccount", "VirtualChannelAccount", "account_for"]
 
@@ -69,6 +69,10 @@ def account_for(frames: Iterable[bytes], parameters: TransmitterParameters) -> F
         if tm:
             version, spacecraft_id, channel_id = first >> 14, first >> 4 & 1023, first >> 1 & 7
             expected_version = 0
+        elif parameters.frame_type is FrameType.USLP:
+            word = int.from_bytes(frame[:4], "big")
+            version, spacecraft_id, channel_id = word >> 28, word >> 12 & 0xFFFF, word >> 5 & 63
+            expected_version = 12
         else:
             # 732.0-B-5: the two upper bits of the identifier stand in header bits 42 and 43, spare before.
             upper = frame[5] >> 4 & 3 if parameters.standard_issue == 5 else 0
@@ -110,13 +114,14 @@ class _ChannelReader:
 
     def read(self, frame: bytes) -> None:
         self.account.frames += 1
-        if frame == self.previous:
+        counts = self.parameters.frame_count_modulus > 1  # of a frame without a count nothing tells that it is repeated
+        if counts and frame == self.previous:
             self.account.repeated_frames += 1
             return
         self.previous = frame
         self._count(frame)
         pointer, zone = self._pointer_and_zone(frame)
-        idle_channel = not self.tm and self.account.virtual_channel_id == AOS_IDLE_VIRTUAL_CHANNEL
+        idle_channel = not self.tm and self.account.virtual_channel_id == IDLE_VIRTUAL_CHANNEL
         if idle_channel or pointer == ONLY_IDLE_DATA:
             self.account.only_idle_data_frames += 1
         elif pointer == NO_PACKET_START:
@@ -133,6 +138,9 @@ class _ChannelReader:
     def _count(self, frame: bytes) -> None:
         if self.tm:
             count, modulus = frame[3], 256
+        elif self.parameters.frame_type is FrameType.USLP:
+            octets = frame[6] & 7
+            count, modulus = int.from_bytes(frame[7 : 7 + octets], "big"), 1 << 8 * octets
         elif frame[5] >> 6 & 1:  # the usage flag: the cycle extends the count
             count, modulus = (frame[5] & 15) << 24 | int.from_bytes(frame[2:5], "big"), 1 << 28
         else:
@@ -150,6 +158,15 @@ class _ChannelReader:
             control_field = bool(frame[1] & 1)
             pointer = int.from_bytes(frame[4:6], "big") & 2047
             start = 6 + ((frame[6] & 63) + 1 if frame[4] >> 7 else 0)
+        elif parameters.frame_type is FrameType.USLP:
+            control_field = bool(frame[6] & 8)
+            header = 7 + (frame[6] & 7) + parameters.insert_zone_octets
+            pointer = int.from_bytes(frame[header + 1 : header + 3], "big")
+            start = header + 3
+            if frame[header] & 31 == 31:
+                pointer = ONLY_IDLE_DATA
+            elif pointer == 0xFFFF:
+                pointer = NO_PACKET_START
         else:
             header = parameters.data_field_offset
             pointer = int.from_bytes(frame[header : header + 2], "big") & (1 << parameters.pointer_bits) - 1

@@ -1,6 +1,6 @@
-"""TM and AOS transfer frames of the simulated transmitter.
+"""TM, AOS and USLP transfer frames of the simulated transmitter.
 
-Sources: CCSDS 132.0-B-3 section 4.1, 732.0-B-5 section 4.1 (ten-bit spacecraft identifier).
+Sources: CCSDS 132.0-B-3 section 4.1, 732.0-B-5 section 4.1 (ten-bit spacecraft identifier), 732.1-B-3 section 4.1.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from random import Random
 
 from ccsds.testing.transmitter.coding import frame_error_control, frame_header_error_control, idle_data
-from ccsds.testing.transmitter.packets import ONLY_IDLE_DATA, make_packet_stream
-from ccsds.testing.transmitter.parameters import AOS_IDLE_VIRTUAL_CHANNEL, FrameType, TransmitterParameters
+from ccsds.testing.transmitter.packets import NO_PACKET_START, ONLY_IDLE_DATA, make_packet_stream
+from ccsds.testing.transmitter.parameters import IDLE_VIRTUAL_CHANNEL, FrameType, TransmitterParameters
 
 __all__ = ["make_foreign_frame", "make_frames"]
 
@@ -43,7 +43,7 @@ def make_frames(
 def _carries_only_idle_data(
     parameters: TransmitterParameters, share: float, virtual_channel_id: int, random: Random
 ) -> bool:
-    by_standard = parameters.frame_type is FrameType.AOS and virtual_channel_id == AOS_IDLE_VIRTUAL_CHANNEL
+    by_standard = parameters.frame_type is not FrameType.TM and virtual_channel_id == IDLE_VIRTUAL_CHANNEL
     return by_standard or random.random() < share
 
 
@@ -77,6 +77,8 @@ class _Builder:
         pointer, zone = content
         if parameters.frame_type is FrameType.TM:
             octets = self._tm_header(channel_id, count, pointer) + zone
+        elif parameters.frame_type is FrameType.USLP:
+            octets = self._uslp_header(channel_id, count) + self._uslp_data_field_header(pointer, len(zone)) + zone
         else:
             if pointer >= ONLY_IDLE_DATA:  # all ones (minus one) of the width that the issue gives the pointer
                 pointer |= 0xF800 & (1 << parameters.pointer_bits) - 1
@@ -106,6 +108,21 @@ class _Builder:
         if parameters.frame_header_error_control:
             header += frame_header_error_control(first, signalling).to_bytes(2, "big")
         return header + self.random.randbytes(parameters.insert_zone_octets)
+
+    def _uslp_header(self, channel_id: int, count: int) -> bytes:
+        """Sequence-controlled, MAP 3; the frame length is fixed, and is told all the same."""
+        parameters = self.parameters
+        octets = parameters.frame_count_octets
+        first = 0b1100 << 28 | parameters.spacecraft_id << 12 | channel_id << 5 | 3 << 1
+        flags = parameters.operational_control_field << 3 | octets
+        header = first.to_bytes(4, "big") + (parameters.frame_octets - 1).to_bytes(2, "big") + bytes([flags])
+        return header + count.to_bytes(octets, "big") + self.random.randbytes(parameters.insert_zone_octets)
+
+    def _uslp_data_field_header(self, pointer: int, zone_octets: int) -> bytes:
+        """Rule 000, packets; or rule 001, protocol 31: one whole unit of idle data."""
+        if pointer == ONLY_IDLE_DATA:
+            return (0b001_11111 << 16 | zone_octets - 1).to_bytes(3, "big")
+        return (0xFFFF if pointer == NO_PACKET_START else pointer).to_bytes(3, "big")
 
     def _control_word(self) -> bytes:
         """A CLCW of COP-1 (132.0-B-3 / 232.0-B-4): two virtual channels in turn, the report value moving on."""

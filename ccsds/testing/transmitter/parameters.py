@@ -1,6 +1,6 @@
 """What a simulated transmitter sends: frame format, channel coding, traffic.
 
-Sources: CCSDS 132.0-B-3 (TM), 732.0-B-5 (AOS), 131.0-B-5 (synchronisation and coding).
+Sources: CCSDS 132.0-B-3 (TM), 732.0-B-5 (AOS), 732.1-B-3 (USLP, fixed length), 131.0-B-5 (synchronisation and coding).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 ATTACHED_SYNC_MARKER = bytes.fromhex("1acffc1d")  # 131.0-B-5: uncoded and Reed-Solomon coded channels
-AOS_IDLE_VIRTUAL_CHANNEL = 63
+IDLE_VIRTUAL_CHANNEL = 63  # AOS and USLP
 LONGEST_PACKET_ZONE = 2046  # pointers 2046 and 2047 have other meanings
 
 
@@ -29,6 +29,7 @@ class FrameType(Enum):
 
     TM = "TM"
     AOS = "AOS"
+    USLP = "USLP"
 
 
 class Randomizer(Enum):
@@ -131,8 +132,9 @@ class TransmitterParameters:
                 secondary_header_octets: TM only, its identification octet included; 0 means none.
                 standard_issue: AOS only, the issue of 732.0-B: 5 has a spacecraft identifier of ten bits and a first
                 header pointer of sixteen; 4, like earlier ones, has eight and eleven.
-                insert_zone_octets, frame_header_error_control, frame_count_cycle: AOS only; the last sends the
-                frame count with 28 bits and its usage flag set.
+                insert_zone_octets: AOS and USLP.  frame_header_error_control, frame_count_cycle: AOS only; the last
+                sends the frame count with 28 bits and its usage flag set.
+                frame_count_octets: USLP only, 0 to 7.
                 operational_control_field: every frame carries a CLCW.
                 symbol_rate_hz, start_time_ns: give the time stamps in packets (symbols on the channel are coded bits).
     """
@@ -148,15 +150,16 @@ class TransmitterParameters:
     insert_zone_octets: int = 0
     frame_header_error_control: bool = False
     frame_count_cycle: bool = False
+    frame_count_octets: int = 4
     operational_control_field: bool = True
     frame_error_control_field: bool = True
     symbol_rate_hz: float = 1e6
     start_time_ns: int = 0
 
     def __post_init__(self) -> None:
-        tm = self.frame_type is FrameType.TM
+        tm, aos = self.frame_type is FrameType.TM, self.frame_type is FrameType.AOS
         _require(self.standard_issue in (4, 5), "standard_issue", "4 or 5")
-        limit = 256 if not tm and self.standard_issue == 4 else 1024
+        limit = 1 << 16 if self.frame_type is FrameType.USLP else 256 if aos and self.standard_issue == 4 else 1024
         _require(0 <= self.spacecraft_id < limit, "spacecraft_id", f"0 to {limit - 1}")
         ids = [channel.virtual_channel_id for channel in self.virtual_channels]
         limit = 7 if tm else 63
@@ -166,8 +169,7 @@ class TransmitterParameters:
             f"at least one, with different identifiers from 0 to {limit}",
         )
         if tm:
-            only_aos = self.insert_zone_octets or self.frame_header_error_control or self.frame_count_cycle
-            _require(not only_aos, "insert_zone_octets, frame_header_error_control, frame_count_cycle", "AOS only")
+            _require(not self.insert_zone_octets, "insert_zone_octets", "AOS and USLP only")
             _require(
                 self.secondary_header_octets == 0 or 2 <= self.secondary_header_octets <= 64,
                 "secondary_header_octets",
@@ -176,6 +178,9 @@ class TransmitterParameters:
         else:
             _require(self.secondary_header_octets == 0, "secondary_header_octets", "TM only")
             _require(self.insert_zone_octets >= 0, "insert_zone_octets", "not negative")
+        only_aos = self.frame_header_error_control or self.frame_count_cycle
+        _require(aos or not only_aos, "frame_header_error_control, frame_count_cycle", "AOS only")
+        _require(0 <= self.frame_count_octets <= 7, "frame_count_octets", "0 to 7")
         _require(
             16 <= self.packet_zone_octets <= LONGEST_PACKET_ZONE,
             "frame length",
@@ -186,7 +191,8 @@ class TransmitterParameters:
     @property
     def pointer_bits(self) -> int:
         """Width of the first header pointer; its special values are all ones, and all ones minus one."""
-        return 16 if self.frame_type is FrameType.AOS and self.standard_issue == 5 else 11
+        wide = self.frame_type is FrameType.AOS and self.standard_issue == 5
+        return 16 if wide or self.frame_type is FrameType.USLP else 11
 
     @property
     def frame_octets(self) -> int:
@@ -208,6 +214,8 @@ class TransmitterParameters:
         """Octet of the frame at which the transfer frame data field begins."""
         if self.frame_type is FrameType.TM:
             return 6 + self.secondary_header_octets
+        if self.frame_type is FrameType.USLP:
+            return 7 + self.frame_count_octets + self.insert_zone_octets
         return 6 + 2 * self.frame_header_error_control + self.insert_zone_octets
 
     @property
@@ -222,14 +230,16 @@ class TransmitterParameters:
 
     @property
     def packet_zone_octets(self) -> int:
-        """Octets of packets in one frame: the data field, in AOS without the M_PDU header."""
-        return self.data_field_octets - (2 if self.frame_type is FrameType.AOS else 0)
+        """Octets of packets in one frame: the data field, in AOS without the M_PDU header, in USLP without its own."""
+        return self.data_field_octets - {FrameType.TM: 0, FrameType.AOS: 2, FrameType.USLP: 3}[self.frame_type]
 
     @property
     def frame_count_modulus(self) -> int:
         """What the virtual channel frame count counts modulo."""
         if self.frame_type is FrameType.TM:
             return 256
+        if self.frame_type is FrameType.USLP:
+            return 1 << 8 * self.frame_count_octets
         return 1 << (28 if self.frame_count_cycle else 24)
 
     @property

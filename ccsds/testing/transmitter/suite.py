@@ -91,18 +91,21 @@ def _parameters(frame_type: FrameType, **changes: Any) -> TransmitterParameters:
         ),
         VirtualChannelTraffic(virtual_channel_id=7 if tm else 63, weight=0.4, only_idle_data_share=1.0),
     )
-    base: dict[str, Any] = {"frame_type": frame_type, "spacecraft_id": 587 if tm else 157, "virtual_channels": channels}
+    spacecraft_id = {FrameType.TM: 587, FrameType.AOS: 157, FrameType.USLP: 50_587}[frame_type]
+    base: dict[str, Any] = {"frame_type": frame_type, "spacecraft_id": spacecraft_id, "virtual_channels": channels}
     return TransmitterParameters(**(base | changes))
 
 
 def _codes(frame_type: FrameType) -> Iterator[tuple[str, TransmitterParameters, Impairments]]:
     kind = frame_type.value.lower()
-    for depth, errors, randomizer in itertools.product(DEPTHS, (16, 8), Randomizer):
+    # The code does not know what is in a frame: of USLP a few cases are enough.
+    depths = (1, 5) if frame_type is FrameType.USLP else DEPTHS
+    for depth, errors, randomizer in itertools.product(depths, (16, 8), Randomizer):
         code = ReedSolomon(correctable_symbols=errors, interleaving_depth=depth)
         damage = dataclasses.replace(CODED, symbol_errors=((errors // 2, 3), (errors, 3), (errors + 1, 2)))
         name = f"{kind}-code-e{errors}-i{depth}-{randomizer.value}"
         yield name, _parameters(frame_type, reed_solomon=code, randomizer=randomizer), damage
-    for depth, errors, fill in itertools.product(DEPTHS, (16, 8), (1, 37, 150)):
+    for depth, errors, fill in itertools.product(depths, (16, 8), (1, 37, 150)):
         code = ReedSolomon(correctable_symbols=errors, interleaving_depth=depth, virtual_fill_octets=fill * depth)
         damage = dataclasses.replace(CODED, symbol_errors=((errors, 3), (errors + 1, 2)))
         yield f"{kind}-fill-e{errors}-i{depth}-q{fill * depth}", _parameters(frame_type, reed_solomon=code), damage
@@ -139,6 +142,11 @@ def _formats(frame_type: FrameType) -> Iterator[tuple[str, TransmitterParameters
     if frame_type is FrameType.TM:
         changes["secondary-header"] = {"secondary_header_octets": 8}
         changes["longest-secondary-header"] = {"secondary_header_octets": 64}
+    elif frame_type is FrameType.USLP:
+        changes["insert-zone"] = {"insert_zone_octets": 8}
+        for octets in range(8):
+            traffic = [dataclasses.replace(each, first_frame_count=-9) for each in base.virtual_channels]
+            changes[f"count-{octets}"] = {"frame_count_octets": octets, "virtual_channels": tuple(traffic)}
     else:
         changes["header-error-control"] = {"frame_header_error_control": True}
         changes["insert-zone"] = {"insert_zone_octets": 8, "frame_header_error_control": True}
@@ -184,7 +192,7 @@ RECEIVERS = {
 
 
 def impaired_suite(seed: int, frames: int = 80) -> dict[str, ImpairedCase]:
-    """Cases by name: both frame types with every interleaving depth, E and randomizer, virtual fill, both bases,
+    """Cases by name: all frame types with every interleaving depth, E and randomizer, virtual fill, both bases,
     frame formats, uncoded frames, each impairment alone, all of them together, and other receivers.
 
     Args: frames: of each case, at least 80 so that all damage finds its place.

@@ -8,8 +8,11 @@ use ccsds_link::account::{Account, Source};
 use ccsds_link::batch::{self, Batch};
 use ccsds_link::chain;
 use ccsds_link::header;
+use ccsds_link::map_account::{MapAccount, SequenceAccount};
 use ccsds_link::packet_stream;
-use ccsds_link::parameters::{FrameType, HeaderErrorControl, MasterChannel, PhysicalChannel, Service, VirtualChannel};
+use ccsds_link::parameters::{
+    FrameType, HeaderErrorControl, Map, MasterChannel, PhysicalChannel, Service, VirtualChannel,
+};
 use ccsds_link::synchronizer;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
@@ -20,8 +23,20 @@ use crate::buffer::{Input, Octets};
 
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
+struct MapItems {
+    service: String,
+    valid_packet_versions: Vec<u8>,
+    maximum_packet_octets: usize,
+    deliver_incomplete_packets: bool,
+}
+
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
 struct VirtualChannelItems {
     service: String,
+    segment_header: bool,
+    truncated_frame_octets: Option<usize>,
+    maps: HashMap<u8, MapItems>,
     secondary_header_octets: Option<usize>,
     operational_control_field: bool,
     valid_packet_versions: Vec<u8>,
@@ -63,11 +78,13 @@ struct ReedSolomonItems {
 struct PhysicalChannelItems {
     frame_type: String,
     frame_octets: usize,
+    variable_frame_length: bool,
     synchronization: Option<SynchronizationItems>,
     randomizer: Option<String>,
     reed_solomon: Option<ReedSolomonItems>,
     deinterleaving_depth: usize,
     frame_error_control: bool,
+    frame_error_control_octets: usize,
     header_error_control: Option<String>,
     insert_zone_octets: usize,
     issue_5: bool,
@@ -90,18 +107,42 @@ fn choose<T: Copy>(name: &str, given: &str, choices: &[(&str, T)]) -> PyResult<T
         .ok_or_else(|| refuse(format!("{name} is {given:?}")))
 }
 
+const SERVICES: [(&str, Service); 4] = [
+    ("packets", Service::Packets),
+    ("access", Service::Access),
+    ("bitstream", Service::Bitstream),
+    ("octet_stream", Service::OctetStream),
+];
+
+fn version_set(versions: &[u8]) -> u8 {
+    versions.iter().fold(0, |set, version| set | 1 << (version & 7))
+}
+
+impl MapItems {
+    fn build(self) -> PyResult<Map> {
+        Ok(Map {
+            service: choose("service", &self.service, &SERVICES)?,
+            valid_packet_versions: version_set(&self.valid_packet_versions),
+            maximum_packet_octets: self.maximum_packet_octets,
+            deliver_incomplete_packets: self.deliver_incomplete_packets,
+        })
+    }
+}
+
 impl VirtualChannelItems {
     fn build(self) -> PyResult<VirtualChannel> {
-        let services = [("packets", Service::Packets), ("access", Service::Access), ("bitstream", Service::Bitstream)];
         Ok(VirtualChannel {
-            service: choose("service", &self.service, &services)?,
+            service: choose("service", &self.service, &SERVICES)?,
             secondary_header_octets: self.secondary_header_octets,
             operational_control_field: self.operational_control_field,
-            valid_packet_versions: self.valid_packet_versions.iter().fold(0, |set, version| set | 1 << (version & 7)),
+            valid_packet_versions: version_set(&self.valid_packet_versions),
             maximum_packet_octets: self.maximum_packet_octets,
             deliver_incomplete_packets: self.deliver_incomplete_packets,
             remove_repeated_frames: self.remove_repeated_frames,
             frame_count_frozen: self.frame_count_frozen,
+            segment_header: self.segment_header,
+            truncated_frame_octets: self.truncated_frame_octets,
+            maps: self.maps.into_iter().map(|(id, items)| Ok((id, items.build()?))).collect::<PyResult<_>>()?,
         })
     }
 }
@@ -127,6 +168,9 @@ impl ReedSolomonItems {
     }
 }
 
+const FRAME_TYPES: [(&str, FrameType); 4] =
+    [("TM", FrameType::Tm), ("AOS", FrameType::Aos), ("TC", FrameType::Tc), ("USLP", FrameType::Uslp)];
+
 impl PhysicalChannelItems {
     fn build(self) -> PyResult<PhysicalChannel> {
         let reed_solomon = self.reed_solomon.map(ReedSolomonItems::build).transpose()?;
@@ -134,8 +178,9 @@ impl PhysicalChannelItems {
         let randomizers = [("short", Sequence::Short), ("long", Sequence::Long)];
         let checks = [("check", HeaderErrorControl::Check), ("correct", HeaderErrorControl::Correct)];
         Ok(PhysicalChannel {
-            frame_type: choose("frame_type", &self.frame_type, &[("TM", FrameType::Tm), ("AOS", FrameType::Aos)])?,
+            frame_type: choose("frame_type", &self.frame_type, &FRAME_TYPES)?,
             frame_octets: self.frame_octets,
+            variable_frame_length: self.variable_frame_length,
             synchronizer: self.synchronization.map(|items| synchronizer::Parameters {
                 marker: items.marker,
                 marker_bits: items.marker_bits,
@@ -149,6 +194,7 @@ impl PhysicalChannelItems {
             reed_solomon,
             deinterleaving_depth: self.deinterleaving_depth,
             frame_error_control: self.frame_error_control,
+            frame_error_control_octets: self.frame_error_control_octets,
             header_error_control: self
                 .header_error_control
                 .map(|name| choose("header_error_control", &name, &checks))
@@ -168,11 +214,27 @@ impl PhysicalChannelItems {
     }
 }
 
-/// Rows and table of frames, frame octets, rows and table of packets, packet octets.
-type Tables = (usize, Octets, Octets, usize, Octets, Octets);
+/// Rows and table of frames, frame octets, rows and table of packets, packet octets; what TC and USLP frames have
+/// beside, where it is not empty.
+type Tables = (usize, Octets, Octets, usize, Octets, Octets, Option<MapTables>);
+
+/// More columns of frames, more columns of packets, rows and table of units, unit octets.
+type MapTables = (Octets, Octets, usize, Octets, Octets);
 
 fn tables(batch: Batch) -> Tables {
     let (frames, packets) = (batch.frames.into_table(), batch.packets.into_table());
+    let (map_frames, map_packets) = (batch.map_frames.into_table(), batch.map_packets.into_table());
+    let units = batch.units.into_table();
+    let with_maps = map_frames.rows + map_packets.rows + units.rows > 0;
+    let map_tables = with_maps.then(|| {
+        (
+            Octets(map_frames.octets),
+            Octets(map_packets.octets),
+            units.rows,
+            Octets(units.octets),
+            Octets(batch.unit_octets),
+        )
+    });
     (
         frames.rows,
         Octets(frames.octets),
@@ -180,15 +242,24 @@ fn tables(batch: Batch) -> Tables {
         packets.rows,
         Octets(packets.octets),
         Octets(batch.packet_octets),
+        map_tables,
     )
 }
 
 type ColumnNames = Vec<(&'static str, &'static str)>;
 
-/// Name and type (in numpy's letters) of the columns of the two tables, and the alignment of a column in octets.
+/// Name and type (in numpy's letters) of the columns of the tables (frames, packets, what TC and USLP frames add to both,
+/// units), and the alignment of a column in octets.
 #[pyfunction]
-pub(crate) fn batch_columns() -> (ColumnNames, ColumnNames, usize) {
-    (batch::FrameColumns::NAMES.to_vec(), batch::PacketColumns::NAMES.to_vec(), batch::ALIGNMENT)
+pub(crate) fn batch_columns() -> (Vec<ColumnNames>, usize) {
+    let tables = [
+        batch::FrameColumns::NAMES,
+        batch::PacketColumns::NAMES,
+        batch::MapFrameColumns::NAMES,
+        batch::MapPacketColumns::NAMES,
+        batch::UnitColumns::NAMES,
+    ];
+    (tables.iter().map(|names| names.to_vec()).collect(), batch::ALIGNMENT)
 }
 
 macro_rules! dictionary {
@@ -260,6 +331,9 @@ impl ReceivingChain {
             corrected_symbols,
             uncorrectable_codeblocks,
             uncorrectable_codewords,
+            resynchronizations,
+            skipped_octets,
+            fill_octets,
             trailing_octets,
         ))
     }
@@ -295,6 +369,61 @@ impl ReceivingChain {
             Ok(row)
         };
         self.0.master_accounts().map(row).collect()
+    }
+
+    fn sequences<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let row = |(key, expedited, account): (chain::ChannelKey, bool, SequenceAccount)| {
+            let row = dictionary!(
+                py,
+                account,
+                frames,
+                repeated_frames,
+                control_command_frames,
+                truncated_frames,
+                counter_gaps,
+                lost_frames,
+                late_frames,
+                counter_resets,
+            );
+            row.set_item("spacecraft_id", key.0)?;
+            row.set_item("virtual_channel_id", key.1)?;
+            row.set_item("bypass_flag", u8::from(expedited))?;
+            Ok(row)
+        };
+        self.0.sequence_accounts().map(row).collect()
+    }
+
+    fn maps<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let row = |(key, map_id, account): (chain::ChannelKey, Option<u8>, MapAccount)| {
+            let row = dictionary!(
+                py,
+                account,
+                frames,
+                segments,
+                packets,
+                packet_octets,
+                access_units,
+                access_unit_octets,
+                octet_stream_octets,
+                discarded_no_first,
+                discarded_no_last,
+                discarded_gap,
+                discarded_oversize,
+                discarded_end,
+                discarded_octets,
+                incomplete_units,
+                broken_blocks,
+            );
+            row.set_item("spacecraft_id", key.0)?;
+            row.set_item("virtual_channel_id", key.1)?;
+            row.set_item("map_id", map_id)?;
+            Ok(row)
+        };
+        self.0.map_accounts().map(row).collect()
+    }
+
+    fn aliases(&self) -> bool {
+        self.0.aliases()
     }
 }
 
@@ -432,6 +561,8 @@ pub(crate) fn header_tables() -> Vec<(&'static str, Vec<(u32, u32)>)> {
     vec![
         ("tm", rows(&header::tm::TABLE)),
         ("aos", rows(&header::aos::TABLE)),
+        ("tc", rows(&header::tc::TABLE)),
+        ("uslp", rows(&header::uslp::TABLE)),
         ("space_packet", rows(&header::space_packet::TABLE)),
     ]
 }

@@ -120,7 +120,7 @@ macro_rules! cells {
     };
 }
 
-cells! { u8 => "u1", u16 => "u2", u32 => "u4", i32 => "i4", u64 => "u8", i64 => "i8", }
+cells! { u8 => "u1", u16 => "u2", i16 => "i2", u32 => "u4", i32 => "i4", u64 => "u8", i64 => "i8", }
 
 columns! {
     /// One row per record.
@@ -180,6 +180,72 @@ columns! {
     }
 }
 
+columns! {
+    /// What TC and USLP frames have beside the columns of all: one row per record.
+    MapFrameColumns {
+        /// Octets of the frame.
+        frame_octets: u32,
+        /// Virtual channel frame count (TC: frame sequence number) with all its octets.
+        wide_frame_count: u64,
+        /// MAP identifier; -1 where there is none.
+        map_id: i16,
+        /// 1: expedited, 0: sequence-controlled.
+        bypass_flag: u8,
+        /// 1: a control command.
+        control_command_flag: u8,
+        /// TC: sequence flags of the segment header, 255 where there is none.  USLP: construction rule.
+        construction: u8,
+        /// USLP protocol identifier.
+        uslp_protocol_id: u8,
+        /// USLP: octets of the frame count.
+        virtual_channel_frame_count_length: u8,
+        /// USLP: source or destination identifier.
+        source_or_destination_id: u8,
+        /// USLP: 1: the header is truncated.
+        end_of_frame_primary_header_flag: u8,
+    }
+}
+
+columns! {
+    /// What packets from TC and USLP frames have beside the columns of all: one row per packet.
+    MapPacketColumns {
+        /// MAP identifier; -1 where there is none.
+        map_id: i16,
+    }
+}
+
+columns! {
+    /// One row per access data unit or portion of an octet stream.
+    UnitColumns {
+        /// Where it starts among the unit octets.
+        start: u64,
+        /// Its octets.
+        length: u32,
+        /// Number of the record in which it starts.
+        frame_index: u64,
+        /// When that was received, or -1.
+        reception_time_ns: i64,
+        /// Spacecraft identifier.
+        spacecraft_id: u16,
+        /// Virtual channel identifier.
+        virtual_channel_id: u8,
+        /// MAP identifier; -1 where there is none.
+        map_id: i16,
+        /// USLP protocol identifier; 0 of TC.
+        uslp_protocol_id: u8,
+        /// 1: the next octets of a stream that has no units.
+        octet_stream: u8,
+        /// 1: all of it is there.
+        complete: u8,
+        /// Frames in which it came.
+        segments: u32,
+        /// Symbols corrected in its frames.
+        corrected_symbols: u32,
+        /// Frames of this channel lost since the unit before it.
+        lost_frames_before: u32,
+    }
+}
+
 /// What one `feed` gives.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -191,6 +257,14 @@ pub struct Batch {
     pub packets: PacketColumns,
     /// Their octets.
     pub packet_octets: Vec<u8>,
+    /// Of TC and USLP frames: more of the rows of frames.
+    pub map_frames: MapFrameColumns,
+    /// Of TC and USLP frames: more of the rows of packets.
+    pub map_packets: MapPacketColumns,
+    /// Of TC and USLP frames: rows of access data units and octet streams.
+    pub units: UnitColumns,
+    /// Their octets.
+    pub unit_octets: Vec<u8>,
 }
 
 impl Batch {

@@ -3,17 +3,24 @@
 //! Order (DESIGN.md 4): synchronise, derandomise, Reed-Solomon, de-interleave, header and frame error
 //! control, version and spacecraft, repeated frames, counters, only idle data, extraction.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
-use ccsds_coding::{crc, header_error_control, randomizer};
+use ccsds_coding::{header_error_control, randomizer};
 
 use crate::account::Account;
 use crate::batch::{Batch, Status, quality};
-use crate::counter::{FrameCounter, Step};
-use crate::extraction::{Extractor, Origin, Packet};
-use crate::frame::{Header, Zone, read_aos, read_tm, read_zone};
+use crate::channel::Channel;
+pub use crate::channel::{ChannelKey, MasterAccount};
+use crate::delimiter::Delimiter;
+use crate::extraction::Packet;
+use crate::frame::{Header, read_aos, read_tm, read_zone};
 use crate::header::{cut, read48, tm};
-use crate::parameters::{FrameType, HeaderErrorControl, PhysicalChannel, VirtualChannel};
+use crate::map_account::{MapAccount, SequenceAccount};
+use crate::map_channel::{MapChannel, Sink};
+use crate::map_frame::{read_head, read_map_frame};
+use crate::parameters::{FrameType, HeaderErrorControl, PhysicalChannel};
+use crate::row::{MapRow, Reception, Row, deliver};
 use crate::synchronizer::{self, Source, Synchronizer};
 
 /// Counts of the physical channel.
@@ -39,39 +46,14 @@ pub struct Totals {
     pub uncorrectable_codeblocks: u64,
     /// Codewords past correction.
     pub uncorrectable_codewords: u64,
+    /// Places where no frame of variable length could start, up to the next one that is found.
+    pub resynchronizations: u64,
+    /// Octets passed over there.
+    pub skipped_octets: u64,
+    /// Octets of records behind the frame of variable length that they hold.
+    pub fill_octets: u64,
     /// Octets behind the last whole record.
     pub trailing_octets: u64,
-}
-
-/// Counts of a master channel (TM).
-#[derive(Debug, Clone, Default)]
-pub struct MasterAccount {
-    /// Places where the counter jumps.
-    pub counter_gaps: u64,
-    /// Frames missing by the counter, modulo 256 each time.
-    pub lost_frames: u64,
-    counter: FrameCounter,
-}
-
-/// Key of a virtual channel: spacecraft, virtual channel, replay.
-pub type ChannelKey = (u16, u8, bool);
-
-/// A virtual channel at work.
-struct Channel {
-    parameters: VirtualChannel,
-    counter: FrameCounter,
-    extractor: Extractor,
-    account: Account,
-    last_frame: Vec<u8>,
-}
-
-/// What is known of a record before it is read.
-#[derive(Clone, Copy)]
-struct Reception {
-    bit_position: u64,
-    time_ns: i64,
-    quality: u8,
-    corrected: i32,
 }
 
 /// The receiving chain of one physical channel; see the module.
@@ -80,11 +62,16 @@ pub struct ReceivingChain {
     synchronizer: Option<Synchronizer>,
     /// Octets of a record that is not whole yet, where there is no marker.
     pending: Vec<u8>,
+    /// The same where frames are of variable length.
+    delimiter: Delimiter,
     octets_in: u64,
     /// Stream position from which on a reception time holds.
     times: VecDeque<(u64, i64)>,
     channels: BTreeMap<ChannelKey, Channel>,
     masters: BTreeMap<u16, MasterAccount>,
+    map_channels: BTreeMap<ChannelKey, MapChannel>,
+    /// Virtual channels and MAPs among them.
+    maps: usize,
     totals: Totals,
     batch: Batch,
     scratch: Vec<u8>,
@@ -99,10 +86,13 @@ impl ReceivingChain {
             parameters,
             synchronizer,
             pending: Vec::new(),
+            delimiter: Delimiter::default(),
             octets_in: 0,
             times: VecDeque::new(),
             channels: BTreeMap::new(),
             masters: BTreeMap::new(),
+            map_channels: BTreeMap::new(),
+            maps: 0,
             totals: Totals::default(),
             batch: Batch::default(),
             scratch: Vec::new(),
@@ -142,13 +132,28 @@ impl ReceivingChain {
         }
         let bit_position = self.octets_in * 8;
         self.octets_in += record.len() as u64;
-        if record.len() != self.parameters.block_octets() {
+        let Some(octets) = self.frame_of_record(record) else {
             self.totals.records += 1;
             self.totals.wrong_length_records += 1;
             return;
-        }
-        let reception = Reception { bit_position, time_ns, quality: 0, corrected: 0 };
+        };
+        self.totals.fill_octets += (record.len() - octets) as u64;
+        let record = &record[..octets];
+        let reception = Reception { bit_position, time_ns, quality: 0, corrected: 0, verified: false };
         self.record(reception, |out| out.extend_from_slice(record));
+    }
+
+    /// Octets of the frame or codeblock that a record begins with; nothing where it is no such.  Behind a frame of
+    /// variable length there may be fill (232.0-B-4 §4.4).
+    fn frame_of_record(&self, record: &[u8]) -> Option<usize> {
+        if !self.parameters.is_variable() {
+            return (record.len() == self.parameters.block_octets()).then_some(record.len());
+        }
+        let head = read_head(record, &self.parameters)?;
+        if !head.version_valid {
+            return (record.len() <= self.parameters.frame_octets).then_some(record.len()); // a foreign frame
+        }
+        head.believable(&self.parameters).filter(|octets| *octets <= record.len())
     }
 
     /// What `feed_record` has gathered.
@@ -163,19 +168,24 @@ impl ReceivingChain {
             self.totals.trailing_octets = synchronizer.statistics().trailing_bits.div_ceil(8);
             self.synchronizer = Some(synchronizer);
         }
-        self.totals.trailing_octets += self.pending.len() as u64;
+        self.cut_frames(true);
+        self.totals.trailing_octets += self.pending.len() as u64 + self.delimiter.finish();
         self.pending.clear();
         let batch = &mut self.batch;
         for (key, channel) in &mut self.channels {
             let Channel { parameters, extractor, account, .. } = channel;
             extractor.finish(parameters, account, &mut |packet| deliver(batch, *key, &packet, false));
         }
+        for (key, channel) in &mut self.map_channels {
+            channel.finish(&mut Sink { batch, key: *key, deliver_idle: false });
+        }
         self.take_batch()
     }
 
     /// Counts of the physical channel.
     pub fn totals(&self) -> Totals {
-        self.totals
+        let Delimiter { resynchronizations, skipped_octets, .. } = self.delimiter;
+        Totals { resynchronizations, skipped_octets, ..self.totals }
     }
 
     /// Counts of the synchroniser, where there is one.
@@ -185,7 +195,34 @@ impl ReceivingChain {
 
     /// Accounts of the virtual channels, in order.
     pub fn accounts(&self) -> impl Iterator<Item = (ChannelKey, &Account)> {
-        self.channels.iter().map(|(key, channel)| (*key, &channel.account))
+        let with_maps = self.map_channels.iter().map(|(key, channel)| (*key, &channel.account));
+        self.channels.iter().map(|(key, channel)| (*key, &channel.account)).chain(with_maps)
+    }
+
+    /// Accounts of the sequences of TC and USLP virtual channels, of expedited frames where the flag says so.
+    pub fn sequence_accounts(&self) -> impl Iterator<Item = (ChannelKey, bool, SequenceAccount)> {
+        let of = |(key, channel): (&ChannelKey, &MapChannel)| {
+            let [controlled, expedited] = channel.sequence_accounts();
+            [(*key, false, controlled), (*key, true, expedited)]
+        };
+        self.map_channels.iter().flat_map(of).filter(|(_, _, account)| account.frames > 0)
+    }
+
+    /// Accounts of the MAPs of TC and USLP virtual channels.
+    pub fn map_accounts(&self) -> impl Iterator<Item = (ChannelKey, Option<u8>, MapAccount)> {
+        let of = |(key, channel): (&ChannelKey, &MapChannel)| {
+            channel.map_accounts().map(|(map, account)| (*key, map, account)).collect::<Vec<_>>()
+        };
+        self.map_channels.iter().flat_map(of)
+    }
+
+    /// Lost frames are at least as many as are counted, because a count of eight bits comes around.
+    pub fn aliases(&self) -> bool {
+        match self.parameters.frame_type {
+            FrameType::Tm | FrameType::Tc => true,
+            FrameType::Aos => false,
+            FrameType::Uslp => self.map_channels.values().any(MapChannel::aliases),
+        }
     }
 
     /// Accounts of the TM master channels, in order.
@@ -199,15 +236,36 @@ impl ReceivingChain {
                 synchronizer.feed(octets, &mut |block, source| self.synchronized(block, &source));
                 self.synchronizer = Some(synchronizer);
             }
+            None if self.parameters.is_variable() => {
+                self.delimiter.append(octets);
+                self.octets_in += octets.len() as u64;
+                self.cut_frames(false);
+                return;
+            }
             None => self.feed_records(octets),
         }
         self.octets_in += octets.len() as u64;
     }
 
+    /// Frames of variable length among the pending octets.
+    fn cut_frames(&mut self, ended: bool) {
+        let mut delimiter = std::mem::take(&mut self.delimiter);
+        while let Some((range, verified)) = delimiter.next(&self.parameters, ended) {
+            let bit_position = (self.octets_in - (delimiter.pending_octets() + range.len()) as u64) * 8;
+            let time_ns = self.time_at(bit_position);
+            let reception = Reception { bit_position, time_ns, quality: 0, corrected: 0, verified };
+            self.record(reception, |out| out.extend_from_slice(delimiter.octets(range)));
+        }
+        self.delimiter = delimiter;
+    }
+
     fn note_time(&mut self, time_ns: i64) {
         let (position, oldest) = match &self.synchronizer {
             Some(synchronizer) => (synchronizer.position(), synchronizer.oldest()),
-            None => (self.octets_in * 8, (self.octets_in - self.pending.len() as u64) * 8),
+            None => (
+                self.octets_in * 8,
+                (self.octets_in - (self.pending.len() + self.delimiter.pending_octets()) as u64) * 8,
+            ),
         };
         while self.times.get(1).is_some_and(|(from, _)| *from <= oldest) {
             self.times.pop_front();
@@ -247,7 +305,7 @@ impl ReceivingChain {
 
     fn timed_record(&mut self, bit_position: u64, record: &[u8]) {
         let time_ns = self.time_at(bit_position);
-        let reception = Reception { bit_position, time_ns, quality: 0, corrected: 0 };
+        let reception = Reception { bit_position, time_ns, quality: 0, corrected: 0, verified: false };
         self.record(reception, |out| out.extend_from_slice(record));
     }
 
@@ -261,7 +319,8 @@ impl ReceivingChain {
             flags |= if is { flag } else { 0 };
         }
         let time_ns = self.time_at(block.bit_position);
-        let reception = Reception { bit_position: block.bit_position, time_ns, quality: flags, corrected: 0 };
+        let reception =
+            Reception { bit_position: block.bit_position, time_ns, quality: flags, corrected: 0, verified: false };
         let block_octets = self.parameters.block_octets();
         self.record(reception, |out| source.append_to(out, block_octets));
     }
@@ -277,9 +336,12 @@ impl ReceivingChain {
             randomizer::apply(sequence, block);
         }
         let decodable = self.decode(block, &mut reception);
-        octets.truncate(start + self.parameters.frame_octets);
+        if !self.parameters.is_variable() {
+            octets.truncate(start + self.parameters.frame_octets);
+        }
         self.deinterleave(&mut octets[start..]);
-        let checked = decodable.and_then(|()| self.check(&mut octets[start..]));
+        let verified = reception.verified;
+        let checked = decodable.and_then(|()| if verified { Ok(()) } else { self.check(&mut octets[start..]) });
         self.read(&octets[start..], reception, checked);
         self.batch.frame_octets = octets;
     }
@@ -330,17 +392,28 @@ impl ReceivingChain {
                 }
             }
         }
-        if self.parameters.frame_error_control && crc::remainder(frame) != 0 {
+        if self.parameters.frame_error_control && !self.is_truncated(frame) && !self.parameters.verifies(frame) {
             self.totals.fecf_errors += 1;
             return Err(Status::FrameErrorControl);
         }
         Ok(())
     }
 
+    /// A truncated USLP frame of the length agreed upon, which has no frame error control.
+    fn is_truncated(&self, frame: &[u8]) -> bool {
+        self.parameters.frame_type == FrameType::Uslp
+            && read_head(frame, &self.parameters)
+                .is_some_and(|head| head.truncated && head.version_valid && head.octets == Some(frame.len()))
+    }
+
     /// A decoded frame: account for it, extract from it, write its row.
     fn read(&mut self, frame: &[u8], reception: Reception, checked: Result<(), Status>) {
         let frame_index = self.totals.records - 1;
         let mut row = Row { reception, frame_index, ..Row::default() };
+        if self.parameters.has_maps() {
+            self.read_with_maps(frame, row, checked);
+            return;
+        }
         row.status = match checked.and_then(|()| self.identify(frame, &mut row)) {
             Ok(header) => self.receive(frame, &header, &mut row),
             Err(status) => status,
@@ -353,7 +426,7 @@ impl ReceivingChain {
         let word = read48(frame);
         let (header, version) = match self.parameters.frame_type {
             FrameType::Tm => (read_tm(word), 0),
-            FrameType::Aos => (read_aos(word, self.parameters.issue_5), 1),
+            _ => (read_aos(word, self.parameters.issue_5), 1),
         };
         let named = self.parameters.virtual_channel(header.spacecraft_id, header.virtual_channel_id);
         if cut(word, tm::VERSION) != version || named.is_none() {
@@ -397,155 +470,57 @@ impl ReceivingChain {
         channel.zone(frame, &zone, step, row, &mut give);
         Status::Accepted
     }
-}
 
-impl MasterAccount {
-    fn count(&mut self, count: u32) {
-        if let Step::Gap(lost) = self.counter.step(count, 8, 0) {
-            self.counter_gaps += 1;
-            self.lost_frames += u64::from(lost);
-        }
-    }
-}
-
-impl Channel {
-    fn new(parameters: &PhysicalChannel, key: ChannelKey) -> Self {
-        let account = Account { digest: parameters.digest.then(Default::default), ..Account::default() };
-        Self {
-            parameters: parameters.virtual_channel(key.0, key.1).cloned().unwrap_or_default(),
-            counter: FrameCounter::default(),
-            extractor: Extractor::default(),
-            account,
-            last_frame: Vec::new(),
-        }
+    /// The same of a TC or USLP frame.
+    fn read_with_maps(&mut self, frame: &[u8], mut row: Row, checked: Result<(), Status>) {
+        let mut map_row = MapRow::unread(frame.len());
+        row.status = match checked {
+            Ok(()) => self.receive_with_maps(frame, &mut row, &mut map_row),
+            Err(status) => status,
+        };
+        row.push(&mut self.batch);
+        map_row.push(&mut self.batch);
     }
 
-    /// Account for the counter; a loss ends the packet in progress.
-    fn count(&mut self, header: &Header, late_window: u32, row: &mut Row, give: &mut impl FnMut(Packet<'_>)) -> Step {
-        if self.parameters.frame_count_frozen {
-            return Step::InSequence;
-        }
-        let step = self.counter.step(header.count, header.count_bits, late_window);
-        let lost = match step {
-            Step::InSequence => return step,
-            Step::Late => {
-                self.account.late_frames += 1;
-                row.reception.quality |= quality::LATE;
-                return step;
+    fn receive_with_maps(&mut self, frame: &[u8], row: &mut Row, map_row: &mut MapRow) -> Status {
+        let Self { parameters, map_channels, maps, totals, batch, .. } = self;
+        let head = read_head(frame, parameters).filter(|head| head.version_valid);
+        let named = head.and_then(|head| {
+            let channel = parameters.virtual_channel(head.spacecraft_id, head.virtual_channel_id)?;
+            Some((head.spacecraft_id, head.virtual_channel_id, channel))
+        });
+        let Some((spacecraft_id, virtual_channel_id, agreed)) = named else {
+            totals.foreign_frames += 1;
+            return Status::Foreign;
+        };
+        let key = (spacecraft_id, virtual_channel_id, false);
+        let read = read_map_frame(frame, parameters, agreed);
+        let map_id = read.as_ref().and_then(|read| read.map_id);
+        let channel = match map_channels.entry(key) {
+            Entry::Occupied(there) if there.get().has_map(map_id) || *maps < parameters.maximum_maps() => {
+                there.into_mut()
             }
-            Step::Gap(lost) => {
-                self.account.counter_gaps += 1;
-                self.account.lost_frames += u64::from(lost);
-                lost
-            }
-            Step::Reset => {
-                self.account.counter_resets += 1;
-                row.reception.quality |= quality::COUNTER_RESET;
-                0
+            Entry::Vacant(free) if *maps < parameters.maximum_maps() => free.insert(MapChannel::new(parameters, key)),
+            _ => {
+                totals.surplus_channel_frames += 1;
+                return Status::Surplus;
             }
         };
-        row.lost_before = lost;
-        self.extractor.gap(lost, &self.parameters, &mut self.account, give);
-        step
-    }
-
-    fn zone(&mut self, frame: &[u8], zone: &Zone, step: Step, row: &mut Row, give: &mut impl FnMut(Packet<'_>)) {
-        row.zone_offset = zone.start as u32;
-        row.zone_octets = (zone.end - zone.start) as u32;
-        row.pointer = zone.pointer;
-        for (is, flag) in [
-            (zone.only_idle_data, quality::ONLY_IDLE_DATA),
-            (zone.operational_control_field, quality::OPERATIONAL_CONTROL_FIELD),
-        ] {
-            row.reception.quality |= if is { flag } else { 0 };
-        }
-        if zone.only_idle_data {
-            self.account.only_idle_data_frames += 1;
-        } else if zone.packets {
-            let origin = row.origin();
-            let octets = &frame[zone.start..zone.end];
-            let Self { parameters, extractor, account, .. } = self;
-            match step {
-                Step::Late => extractor.late_zone(octets, zone.packet_start, origin, parameters, account, give),
-                _ => extractor.zone(octets, zone.packet_start, origin, parameters, account, give),
+        row.spacecraft_id = spacecraft_id;
+        row.virtual_channel_id = virtual_channel_id;
+        let before = channel.counted;
+        channel.account.frames += 1;
+        let mut sink = Sink { batch, key, deliver_idle: parameters.deliver_idle_packets };
+        let status = match read {
+            Some(read) => {
+                *map_row = MapRow::of(frame.len(), &read);
+                row.count = read.count as u32;
+                channel.receive(frame, &read, parameters, (row, map_row), &mut sink)
             }
-        }
+            None => channel.refuse(&mut sink),
+        };
+        channel.counted = channel.size();
+        *maps += channel.counted - before;
+        status
     }
-}
-
-/// A row of the frame columns while it is made.
-struct Row {
-    frame_index: u64,
-    reception: Reception,
-    status: Status,
-    spacecraft_id: u16,
-    virtual_channel_id: u8,
-    count: u32,
-    lost_before: u32,
-    pointer: u16,
-    zone_offset: u32,
-    zone_octets: u32,
-}
-
-impl Default for Row {
-    fn default() -> Self {
-        Self {
-            frame_index: 0,
-            reception: Reception { bit_position: 0, time_ns: -1, quality: 0, corrected: 0 },
-            status: Status::Accepted,
-            spacecraft_id: 0,
-            virtual_channel_id: 0,
-            count: 0,
-            lost_before: 0,
-            pointer: 0,
-            zone_offset: 0,
-            zone_octets: 0,
-        }
-    }
-}
-
-impl Row {
-    fn origin(&self) -> Origin {
-        Origin {
-            frame_index: self.frame_index,
-            reception_time_ns: self.reception.time_ns,
-            corrected_symbols: self.reception.corrected.max(0) as u32,
-            lost_frames_before: 0,
-        }
-    }
-
-    fn push(self, batch: &mut Batch) {
-        let columns = &mut batch.frames;
-        columns.frame_index.push(self.frame_index);
-        columns.bit_position.push(self.reception.bit_position);
-        columns.reception_time_ns.push(self.reception.time_ns);
-        columns.status.push(self.status as u8);
-        columns.quality.push(self.reception.quality);
-        columns.corrected_symbols.push(self.reception.corrected);
-        columns.spacecraft_id.push(self.spacecraft_id);
-        columns.virtual_channel_id.push(self.virtual_channel_id);
-        columns.virtual_channel_frame_count.push(self.count);
-        columns.lost_frames_before.push(self.lost_before);
-        columns.pointer.push(self.pointer);
-        columns.zone_offset.push(self.zone_offset);
-        columns.zone_octets.push(self.zone_octets);
-    }
-}
-
-pub(crate) fn deliver(batch: &mut Batch, key: ChannelKey, packet: &Packet<'_>, deliver_idle: bool) {
-    if packet.idle && !deliver_idle {
-        return;
-    }
-    let columns = &mut batch.packets;
-    columns.start.push(batch.packet_octets.len() as u64);
-    columns.length.push(packet.octets.len() as u32);
-    columns.frame_index.push(packet.origin.frame_index);
-    columns.reception_time_ns.push(packet.origin.reception_time_ns);
-    columns.spacecraft_id.push(key.0);
-    columns.virtual_channel_id.push(key.1);
-    columns.replay.push(u8::from(key.2));
-    columns.complete.push(u8::from(packet.complete));
-    columns.corrected_symbols.push(packet.origin.corrected_symbols);
-    columns.lost_frames_before.push(packet.origin.lost_frames_before);
-    batch.packet_octets.extend_from_slice(packet.octets);
 }

@@ -6,7 +6,7 @@ pub enum Step {
     /// In sequence, or the first of its channel, or a channel whose counter does not count.
     InSequence,
     /// That many frames are missing; of an eight-bit counter, at least that many.
-    Gap(u32),
+    Gap(u64),
     /// A little back: a frame that was overtaken.
     Late,
     /// Back: the counter was set anew.
@@ -20,17 +20,17 @@ const LATE_RUN: u32 = 4;
 #[derive(Debug, Clone, Default)]
 pub struct FrameCounter {
     /// Last count in the order of the counter.
-    last: Option<u32>,
+    last: Option<u64>,
     modulus_bits: u32,
-    late_last: u32,
+    late_last: u64,
     late_run: u32,
 }
 
 impl FrameCounter {
     /// Judge a count of `bits` bits.  Back by at most `late_window` is late; an eight-bit counter
     /// comes around too often to tell back from forward, so it always goes forward.
-    pub fn step(&mut self, count: u32, bits: u32, late_window: u32) -> Step {
-        let mask = if bits >= 32 { u32::MAX } else { (1 << bits) - 1 };
+    pub fn step(&mut self, count: u64, bits: u32, late_window: u32) -> Step {
+        let mask = if bits >= 64 { u64::MAX } else { (1 << bits) - 1 };
         let changed = std::mem::replace(&mut self.modulus_bits, bits) != bits;
         let Some(last) = self.last else {
             self.last = Some(count);
@@ -47,11 +47,11 @@ impl FrameCounter {
         if ahead == 0 { Step::InSequence } else { Step::Gap(ahead) }
     }
 
-    fn step_back(&mut self, count: u32, back: u32, late_window: u32, mask: u32) -> Step {
+    fn step_back(&mut self, count: u64, back: u64, late_window: u32, mask: u64) -> Step {
         let follows = self.late_run > 0 && count & mask == self.late_last.wrapping_add(1) & mask;
         self.late_run = if follows { self.late_run + 1 } else { 1 };
         self.late_last = count;
-        if back <= late_window && self.late_run < LATE_RUN {
+        if back <= u64::from(late_window) && self.late_run < LATE_RUN {
             return Step::Late;
         }
         self.late_run = 0;
@@ -64,7 +64,7 @@ impl FrameCounter {
 mod tests {
     use super::*;
 
-    fn steps(counts: &[u32], bits: u32) -> Vec<Step> {
+    fn steps(counts: &[u64], bits: u32) -> Vec<Step> {
         let mut counter = FrameCounter::default();
         counts.iter().map(|count| counter.step(*count, bits, 64)).collect()
     }

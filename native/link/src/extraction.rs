@@ -308,6 +308,37 @@ impl Extractor {
     }
 }
 
+/// Packets that lie in one data unit, one after the other, whole.  False: what ends it is no whole packet.
+pub(crate) fn read_block(
+    block: &[u8],
+    origin: Origin,
+    parameters: &VirtualChannel,
+    account: &mut Account,
+    give: &mut impl FnMut(Packet<'_>),
+) -> bool {
+    let (mut at, mut origin) = (0, origin);
+    while at < block.len() {
+        let rest = &block[at..];
+        match length(rest, parameters) {
+            Length::Known(octets) if octets > parameters.maximum_packet_octets => account.oversize_packets += 1,
+            Length::Known(octets) if octets <= rest.len() => {
+                give_counted(&rest[..octets], origin, account, give);
+                origin.lost_frames_before = 0; // told once
+                at += octets;
+                continue;
+            }
+            Length::Known(_) | Length::Open => {
+                let mut cut = Extractor { partial: rest.to_vec(), partial_origin: origin, ..Extractor::default() };
+                cut.mismatch(parameters, account, give);
+            }
+            Length::UnknownVersion => account.unknown_packet_versions += 1,
+            Length::Invalid => account.invalid_packets += 1,
+        }
+        return false;
+    }
+    true
+}
+
 fn give_counted(octets: &[u8], origin: Origin, account: &mut Account, give: &mut impl FnMut(Packet<'_>)) {
     let idle = account.count(octets);
     give(Packet { octets, complete: true, idle, origin });

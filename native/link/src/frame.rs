@@ -63,6 +63,7 @@ pub(crate) fn read_zone(
     let mut zone = match physical.frame_type {
         FrameType::Tm => read_tm_zone(frame, end, virtual_channel)?,
         FrameType::Aos => read_aos_zone(frame, end, header, physical, virtual_channel)?,
+        FrameType::Tc | FrameType::Uslp => return None, // `map_frame` reads them
     };
     if zone.operational_control_field {
         zone.end -= 4;
@@ -134,7 +135,7 @@ fn read_aos_zone(
             // 732.0-B-5 §4.1.4.3.2: all ones but the last bit says that only idle data is there.
             zone.only_idle_data |= zone.pointer == 0x3FFE;
         }
-        Service::Access => {}
+        Service::Access | Service::OctetStream => {}
     }
     Some(zone)
 }

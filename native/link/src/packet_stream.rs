@@ -2,9 +2,9 @@
 
 use crate::account::Account;
 use crate::batch::Batch;
-use crate::chain::deliver;
 use crate::extraction::{Extractor, Origin};
 use crate::parameters::VirtualChannel;
+use crate::row::deliver;
 
 /// A stream of packets, taken in pieces of any size.
 pub struct PacketStream {
