@@ -3,6 +3,7 @@ mod buffer;
 mod chain;
 mod coding;
 mod packets;
+mod sending;
 
 use pyo3::prelude::*;
 
@@ -19,4 +20,6 @@ mod native {
     };
     #[pymodule_export]
     use crate::packets::{Column, cut_columns, packet_columns, scan_packets, space_packet_header_fields};
+    #[pymodule_export]
+    use crate::sending::{ChannelCoder, check_packets, packet_frames};
 }

@@ -14,4 +14,5 @@ pub mod packet_stream;
 pub mod parameters;
 pub mod recycle;
 mod scan;
+pub mod sending;
 pub mod synchronizer;
