@@ -76,7 +76,7 @@ fn zeros(octets: usize) -> Vec<u8> {
 
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
-struct ShapeItems {
+pub(crate) struct ShapeItems {
     aos: bool,
     wide_pointer: bool,
     header_error_control: bool,
