@@ -117,12 +117,14 @@ class PacketZones(Source):
         self._starts: deque[int] = deque()
         self._ends: deque[tuple[int, int]] = deque()
         self._user_end = 0
+        self._idle_end = 0
+        """of an idle packet that runs over into the next zone, before all packets that wait"""
         self._flushed_end = 0
 
     @property
     def pending_octets(self) -> int:
         """Octets of packets that have not gone."""
-        return max(0, self._user_end - self._begin)
+        return max(0, self._user_end - max(self._begin, self._idle_end))
 
     def push(self, octets: bytes, unit_id: int) -> None:
         """One more packet.  Raises: QueueFullError."""
@@ -182,6 +184,7 @@ class PacketZones(Source):
         size, begin = self.zone_octets, self._begin
         for packet in self._idle.fill(size - len(self._octets)):
             self._append(packet)
+            self._idle_end = self._begin + len(self._octets)
         zone = bytes(self._octets[:size])
         del self._octets[:size]
         self._begin = end = begin + size
