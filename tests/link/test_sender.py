@@ -401,6 +401,20 @@ def test_idle_data_of_aos_are_on_virtual_channel_63() -> None:
         Sender(link("AOS")).packets(1, 63)
 
 
+@pytest.mark.parametrize(("bits", "pointers"), [(64, [0x3FFF]), (63, [62]), (65, [0x3FFF, 0]), (1, [0])])
+def test_the_bitstream_pointer_is_the_number_of_the_last_bit(bits: int, pointers: list[int]) -> None:
+    """All ones where there is no idle data (732.0-B-5 4.1.4.3.3)."""
+    sender = Sender(link("AOS", octets=16, own={"service": "bitstream"}))
+    sender.bitstream(1, 0).send(b"\xff" * 9, bits)
+    sender.flush()
+    units = [
+        AosTransferFrame.decode(frame.octets, frame_error_control_present=False).bitstream_protocol_data_unit
+        for frame in sender.frames(9)
+    ]
+    assert [unit.bitstream_data_pointer for unit in units] == pointers
+    assert sum(unit.user_bits for unit in units) == bits
+
+
 def test_the_frame_count_of_aos_goes_on_in_its_cycle() -> None:
     sender = Sender(link("AOS", own={"frame_count_cycle": True}))
     node: Any = sender._master(1).find(0)
