@@ -401,6 +401,15 @@ def test_idle_data_of_aos_are_on_virtual_channel_63() -> None:
         Sender(link("AOS")).packets(1, 63)
 
 
+def test_replayed_frames_are_accounted_for_apart() -> None:
+    sender = Sender(link("AOS", own={"replay_flag": True}))
+    for id_ in (0, 1):
+        sender.packets(1, id_).send(packet(40))
+    receiver = Receiver(sender.channel)
+    batch = receiver.feed(b"".join(frame.octets for frame in sender.emit(2)))
+    assert dict(zip(batch.packets["virtual_channel_id"], batch.packets["replay"], strict=True)) == {0: 1, 1: 0}
+
+
 @pytest.mark.parametrize(("bits", "pointers"), [(64, [0x3FFF]), (63, [62]), (65, [0x3FFF, 0]), (1, [0])])
 def test_the_bitstream_pointer_is_the_number_of_the_last_bit(bits: int, pointers: list[int]) -> None:
     """All ones where there is no idle data (732.0-B-5 4.1.4.3.3)."""

@@ -58,6 +58,7 @@ def draw_channel(random: Random) -> PhysicalChannel:
         tree["insert_zone_octets"] = random.choice([0, 3])
         tree["standard_issue"] = random.choice([4, 5])
         own["frame_count_cycle"] = random.random() < 0.5
+        own["replay_flag"] = random.random() < 0.5
     elif random.random() < 0.5:
         random.choice([own, master])["secondary_header_octets"] = random.randint(2, 6)
     made = mission_from_dict({"name": "any", "physical_channel": tree}).physical_channel

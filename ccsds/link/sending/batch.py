@@ -86,6 +86,7 @@ def _shape(node: TmChannel | AosChannel, frames: int) -> dict[str, Any]:
         "aos": isinstance(node, AosChannel),
         "wide_pointer": physical.issue >= 5,
         "header_error_control": physical.header_error_control is not None,
+        "replay_flag": node.parameters.replay_flag,
         "frame_count_cycle": node.parameters.frame_count_cycle,
         "frame_octets": physical.frame_octets,
         "spacecraft_id": node.master.spacecraft_id,

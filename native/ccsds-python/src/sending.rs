@@ -80,6 +80,7 @@ pub(crate) struct ShapeItems {
     aos: bool,
     wide_pointer: bool,
     header_error_control: bool,
+    replay_flag: bool,
     frame_count_cycle: bool,
     frame_octets: usize,
     spacecraft_id: u16,
@@ -100,6 +101,7 @@ impl ShapeItems {
             Protocol::Aos {
                 wide_pointer: self.wide_pointer,
                 header_error_control: self.header_error_control,
+                replay_flag: self.replay_flag,
                 frame_count_cycle: self.frame_count_cycle,
             }
         } else {

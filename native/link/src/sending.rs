@@ -49,6 +49,8 @@ pub enum Protocol {
         wide_pointer: bool,
         /// A frame header error control field is there.
         header_error_control: bool,
+        /// Frames are marked as replayed.
+        replay_flag: bool,
         /// The cycle is in use.
         frame_count_cycle: bool,
     },
@@ -178,10 +180,12 @@ impl FrameShape {
     fn aos_header(&self, number: usize) -> u64 {
         let count = self.count(number);
         let cycle = matches!(self.protocol, Protocol::Aos { frame_count_cycle: true, .. });
+        let replay = matches!(self.protocol, Protocol::Aos { replay_flag: true, .. });
         put(1, aos::VERSION)
             | put(u32::from(self.spacecraft_id) & 0xFF, aos::SPACECRAFT_ID)
             | put(u32::from(self.virtual_channel_id) & 0x3F, aos::VIRTUAL_CHANNEL_ID)
             | put(count & 0xFF_FFFF, aos::VIRTUAL_CHANNEL_FRAME_COUNT)
+            | put(u32::from(replay), aos::REPLAY_FLAG)
             | put(u32::from(cycle), aos::FRAME_COUNT_USAGE_FLAG)
             | put(u32::from(self.spacecraft_id) >> 8 & 3, aos::SPACECRAFT_ID_HIGH)
             | put(if cycle { count >> 24 & 0xF } else { 0 }, aos::FRAME_COUNT_CYCLE)
