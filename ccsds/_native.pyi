@@ -65,6 +65,34 @@ def concatenate(pieces: Sequence[Octets]) -> Octets: ...
 def header_tables() -> list[tuple[str, list[tuple[int, int]]]]: ...
 def frame_names() -> tuple[list[str], list[str]]: ...
 
+# The sending chain (native/link/src/sending.rs); `ccsds.link.sending.batch` says what the parts mean.
+
+@final
+class ChannelCoder:
+    def __new__(
+        cls,
+        frame_octets: int,
+        marker: bytes,
+        interleaving_columns: int,
+        reed_solomon: ReedSolomon | None,
+        randomizer: str | None,
+    ) -> ChannelCoder: ...
+    @property
+    def unit_octets(self) -> int: ...
+    def encode(self, frames: Buffer) -> Octets: ...
+
+def check_packets(
+    octets: Buffer, offsets: NDArray[np.uint64], valid_versions: Sequence[int], maximum_octets: int
+) -> tuple[int, str] | None: ...
+def packet_frames(
+    shape: Mapping[str, Any],
+    pending: Buffer,
+    pending_starts: Sequence[int],
+    octets: Buffer,
+    offsets: NDArray[np.uint64],
+    coder: ChannelCoder | None,
+) -> Octets: ...
+
 # Packets back to back (native/packets).
 
 @final

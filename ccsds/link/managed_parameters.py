@@ -111,6 +111,7 @@ class VirtualChannel(_Sharing, frozen=True, kw_only=True, forbid_unknown_fields=
     truncated_frame_octets: USLP, frames of this length with the truncated header occur on it.
     secondary_header_octets: TM, octets of the secondary header; a receiver believes this more than its length field.
     operational_control_field: AOS, an OCF is there (TM announces it in each frame).
+    replay_flag: AOS, when sending, its frames are marked as replayed ones.
     frame_count_cycle: AOS, when sending, the frame count is carried on in the cycle bits, to 28 bits.
     valid_packet_versions: packet version numbers that may occur: 0 space packets, 7 encapsulation packets.
     maximum_packet_octets: a packet that says it is longer is not believed.
@@ -134,6 +135,7 @@ class VirtualChannel(_Sharing, frozen=True, kw_only=True, forbid_unknown_fields=
     truncated_frame_octets: Annotated[int, Meta(ge=6, le=_MAXIMUM_FRAME_OCTETS)] | None = None
     secondary_header_octets: Annotated[int, Meta(ge=2, le=64)] | None = None
     operational_control_field: bool | None = None
+    replay_flag: bool = False
     frame_count_cycle: bool = False
     valid_packet_versions: Annotated[tuple[PacketVersion, ...], Meta(min_length=1)] = (0, 7)
     maximum_packet_octets: Annotated[int, Meta(ge=7, le=1 << 24)] = 65_542
@@ -364,6 +366,7 @@ _KEYS_OF_VIRTUAL_CHANNELS: dict[str, tuple[object, tuple[FrameType, ...]]] = {
     "secondary_header_octets": (None, ("TM",)),
     "blocking": (True, ("TC",)),
     "cop_1": (None, ("TC", "USLP")),
+    "replay_flag": (False, ("AOS",)),
     "frame_count_cycle": (False, ("AOS",)),
 }
 _KEYS_OF_MASTER_CHANNELS: dict[str, tuple[object, tuple[FrameType, ...]]] = {

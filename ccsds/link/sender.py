@@ -6,10 +6,12 @@ an argument in nanoseconds.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
-from ccsds.errors import ConfigurationError, ProtocolError
+from ccsds import _native
+from ccsds.errors import ConfigurationError, EncodeError, ProtocolError
 from ccsds.layout import Octets
 from ccsds.link.managed_parameters import MasterChannel, Mission, PhysicalChannel
 from ccsds.link.missions import load_mission
@@ -25,7 +27,7 @@ from ccsds.link.sending.aos import AosChannel, AosMaster
 from ccsds.link.sending.channel import Link, MasterNode, SentFrame, turns_of
 from ccsds.link.sending.fields import FieldSource, InsertZone
 from ccsds.link.sending.map_channel import MapChannel
-from ccsds.link.sending.packet_zones import PacketRules
+from ccsds.link.sending.packet_zones import PacketRules, PacketZones
 from ccsds.link.sending.sequence_control import SequenceControl, UnitNotification
 from ccsds.link.sending.source import QUEUE_OCTETS, QueueFullError
 from ccsds.link.sending.tc import TcChannel, TcMaster
@@ -33,6 +35,10 @@ from ccsds.link.sending.tm import TmChannel, TmMaster
 from ccsds.link.sending.uslp import UslpChannel, UslpMaster
 from ccsds.procedures.fop1_primitives import Alert, DirectiveNotification, Suspended
 from ccsds.procedures.multiplexing import AbsolutePriority, Turns
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["ChannelEvent", "QueueFullError", "Sender", "SentFrame", "UnitNotification"]
 
@@ -72,6 +78,7 @@ class Sender:
         self._link = Link(channel)
         self._masters: dict[int, MasterNode] = {}
         self._turns: Turns[int] = AbsolutePriority({})
+        self._coder: _native.ChannelCoder | None = None
         for master in channel.master_channels:
             self._add(master)
 
@@ -107,9 +114,7 @@ class Sender:
             source = mapped.open("packets", map_id, sequence_controlled, self._queue_octets)
             return PacketService(self._link, source, rules)
         self._refuse_maps(map_id, sequence_controlled)
-        own = node.parameters
-        rules = PacketRules(f"{node.name}, packets", own.valid_packet_versions, own.maximum_packet_octets)
-        return PacketService(self._link, node.open_packets(self._queue_octets), rules)
+        return PacketService(self._link, node.open_packets(self._queue_octets), _rules(node))
 
     def access(
         self,
@@ -233,6 +238,63 @@ class Sender:
             frames.append(self._only_idle_data() if frame is None else frame)
         return frames
 
+    # -- the batch face ------------------------------------------------------------------------------------------------
+
+    def send_batch(
+        self,
+        spacecraft_id: int,
+        virtual_channel_id: int,
+        octets: Octets,
+        offsets: NDArray[np.uint64],
+        now_ns: int = 0,
+        *,
+        coded: bool = False,
+    ) -> memoryview:
+        """The frames that these packets fill, with what waits on their virtual channel before them (TM, AOS).
+
+        They come at once, end to end, and whoever calls this has chosen whose turn it is: multiplexing is not asked,
+        rate limits are charged.  Packets that fill no frame wait as others do.  A callable for a field is asked once.
+        No Python object is made for a packet or a frame.
+
+        Args:   octets, offsets: packet i is octets[offsets[i]:offsets[i + 1]]; `bytes` are read in place.
+                coded: channel access data units instead of frames, as `cadus` makes them.
+        Raises: EncodeError: one of them is no packet of a version and length that are valid here; nothing is taken.
+        """
+        from ccsds.link.sending.batch import packet_frames
+
+        self._require(("TM", "AOS"), "send_batch")
+        node: TmChannel | AosChannel = self._master(spacecraft_id).find(virtual_channel_id)
+        zones = cast(PacketZones, node.open_packets(self._queue_octets))
+        made = packet_frames(node, zones, _rules(node), octets, offsets, self._coder_in_use() if coded else None)
+        unit_octets = self._coder_in_use().unit_octets if coded else self._channel.frame_octets
+        frame_octets = len(made) // unit_octets * self._channel.frame_octets
+        for limit in (node.limit, self._master(spacecraft_id).limit):
+            if limit is not None:
+                limit.charge(frame_octets, now_ns)
+        return made
+
+    def cadus(self, frames: Octets | Iterable[SentFrame]) -> memoryview:
+        """Frames as they go on the line: coded, randomized, each with its marker, as far as the channel has these.
+
+        Args:   frames: as `emit` and `frames` give them, or octets of whole frames end to end.
+        Raises: ConfigurationError: frames of variable length, or a marker that is not whole octets.
+                EncodeError: octets that are not whole frames.
+        """
+        coder = self._coder_in_use()
+        if not isinstance(frames, bytes | bytearray | memoryview):
+            frames = b"".join(frame.octets for frame in frames)
+        rest = len(frames) % self._channel.frame_octets
+        if rest:
+            raise EncodeError(f"cadus: {rest} octets are left over after frames of {self._channel.frame_octets}")
+        return memoryview(coder.encode(frames))
+
+    def _coder_in_use(self) -> _native.ChannelCoder:
+        if self._coder is None:
+            from ccsds.link.sending.batch import channel_coder
+
+            self._coder = channel_coder(self._channel)
+        return self._coder
+
     def flush(self) -> None:
         """What waits at any access point goes out with the next frames, full or not.
 
@@ -333,3 +395,9 @@ class Sender:
     def _refuse_maps(self, map_id: int | None, sequence_controlled: bool | None) -> None:
         if map_id is not None or sequence_controlled is not None:
             raise ConfigurationError(f"{self._channel.frame_type} frames have no MAPs and one service only")
+
+
+def _rules(node: TmChannel | AosChannel) -> PacketRules:
+    """Which packets a virtual channel takes."""
+    own = node.parameters
+    return PacketRules(f"{node.name}, packets", own.valid_packet_versions, own.maximum_packet_octets)

@@ -401,6 +401,29 @@ def test_idle_data_of_aos_are_on_virtual_channel_63() -> None:
         Sender(link("AOS")).packets(1, 63)
 
 
+def test_replayed_frames_are_accounted_for_apart() -> None:
+    sender = Sender(link("AOS", own={"replay_flag": True}))
+    for id_ in (0, 1):
+        sender.packets(1, id_).send(packet(40))
+    receiver = Receiver(sender.channel)
+    batch = receiver.feed(b"".join(frame.octets for frame in sender.emit(2)))
+    assert dict(zip(batch.packets["virtual_channel_id"], batch.packets["replay"], strict=True)) == {0: 1, 1: 0}
+
+
+@pytest.mark.parametrize(("bits", "pointers"), [(64, [0x3FFF]), (63, [62]), (65, [0x3FFF, 0]), (1, [0])])
+def test_the_bitstream_pointer_is_the_number_of_the_last_bit(bits: int, pointers: list[int]) -> None:
+    """All ones where there is no idle data (732.0-B-5 4.1.4.3.3)."""
+    sender = Sender(link("AOS", octets=16, own={"service": "bitstream"}))
+    sender.bitstream(1, 0).send(b"\xff" * 9, bits)
+    sender.flush()
+    units = [
+        AosTransferFrame.decode(frame.octets, frame_error_control_present=False).bitstream_protocol_data_unit
+        for frame in sender.frames(9)
+    ]
+    assert [unit.bitstream_data_pointer for unit in units] == pointers
+    assert sum(unit.user_bits for unit in units) == bits
+
+
 def test_the_frame_count_of_aos_goes_on_in_its_cycle() -> None:
     sender = Sender(link("AOS", own={"frame_count_cycle": True}))
     node: Any = sender._master(1).find(0)

@@ -78,6 +78,15 @@ def test_a_channel_that_comes_and_goes_gains_nothing() -> None:
     assert had["steady"] >= 200
 
 
+@given(st.integers(1, 200), st.integers(1, 9), st.integers(1, 9))
+def test_silence_saves_no_turns_up(silent: int, mine: int, other: int) -> None:
+    scheme = WeightedRoundRobin({"mine": mine, "other": other})
+    for _ in range(silent):
+        assert scheme.choose(["other"]) == "other"
+    had = [scheme.choose(["mine", "other"]) for _ in range(3 * (mine + other))].count("mine")
+    assert 3 * mine - 1 <= had <= 3 * mine + 1
+
+
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=12), seeds)
 def test_polling_reaches_everybody_within_one_round(vector: list[int], seed: int) -> None:
     random = Random(seed)

@@ -103,7 +103,7 @@ class AosChannel(SingleSourceChannel):
             spacecraft & 0xFF,
             self.virtual_channel_id,
             count & 0xFFFFFF,
-            0,
+            int(self.parameters.replay_flag),
             int(has_cycle),
             spacecraft >> 8,
             count >> 24 & 0xF if has_cycle else 0,

@@ -45,8 +45,13 @@ class Link:
 
     def new_unit_id(self) -> int:
         """The identifier of one more unit."""
-        self._unit_id += 1
-        return self._unit_id
+        return self.new_unit_ids(1)
+
+    def new_unit_ids(self, units: int) -> int:
+        """The first of the identifiers of so many more units."""
+        first = self._unit_id + 1
+        self._unit_id += units
+        return first
 
 
 def turns_of(
@@ -340,6 +345,11 @@ class SingleSourceChannel(ChannelNode):
         if not self.parameters.frame_count_frozen:
             self.frame_count = count + 1
         return count
+
+    def count_on(self, frames: int) -> None:
+        """So many frames of this channel were made elsewhere in one go."""
+        if not self.parameters.frame_count_frozen:
+            self.frame_count += frames
 
     def _has_content(self, now_ns: int, complete: bool) -> bool:
         return self.source is not None and self.source.is_ready(complete)

@@ -83,6 +83,12 @@ class InsertZone:
         """For one frame."""
         return self._units.popleft() if self._units else self._idle
 
+    def take(self, frames: int) -> bytes:
+        """For so many frames one after the other; one for all of them where no unit waits."""
+        if not self._units:
+            return self._idle
+        return b"".join(self.next() for _ in range(frames)) or self._idle
+
     def _checked(self, octets: Any) -> bytes:
         unit = bytes(memoryview(octets))
         if len(unit) != self.octets:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ccsds.errors import DecodeError, EncodeError
 from ccsds.link.sending.source import Content, Source, Wrap
@@ -16,6 +16,10 @@ from ccsds.packets import space_packet
 from ccsds.packets.encapsulation_packet import PACKET_VERSION_NUMBER, EncapsulationPacket
 from ccsds.packets.space_packet import SpacePacket
 from ccsds.procedures.packet_extraction import packet_length
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["IdlePackets", "PacketRules", "PacketZones"]
 
@@ -113,12 +117,14 @@ class PacketZones(Source):
         self._starts: deque[int] = deque()
         self._ends: deque[tuple[int, int]] = deque()
         self._user_end = 0
+        self._idle_end = 0
+        """of an idle packet that runs over into the next zone, before all packets that wait"""
         self._flushed_end = 0
 
     @property
     def pending_octets(self) -> int:
         """Octets of packets that have not gone."""
-        return max(0, self._user_end - self._begin)
+        return max(0, self._user_end - max(self._begin, self._idle_end))
 
     def push(self, octets: bytes, unit_id: int) -> None:
         """One more packet.  Raises: QueueFullError."""
@@ -130,6 +136,38 @@ class PacketZones(Source):
     def _append(self, packet: bytes) -> None:
         self._starts.append(self._begin + len(self._octets))
         self._octets += packet
+
+    @property
+    def waiting(self) -> tuple[bytes, list[int]]:
+        """What has not gone, idle data included, and where packets start in it."""
+        return bytes(self._octets), [start - self._begin for start in self._starts]
+
+    def advance(self, zones: int, octets: bytes, offsets: NDArray[np.uint64], first_id: int) -> None:
+        """So many zones of what waits and of these packets have gone; the rest waits.
+
+        Args: first_id: the identifier of the first packet; the others follow.
+        """
+        import numpy as np
+
+        waited, gone = len(self._octets), zones * self.zone_octets
+        begin, end = int(offsets[0]), int(offsets[-1])
+        self._octets += octets[max(begin, min(end, begin + gone - waited)) : end]
+        base = self._begin + waited - begin
+        del self._octets[: min(gone, waited)]
+        self._begin += gone
+        while self._starts and self._starts[0] < self._begin:
+            self._starts.popleft()
+        while self._ends and self._ends[0][0] <= self._begin:
+            self._ends.popleft()
+        places = offsets.astype(np.int64) + base
+        first = int(np.searchsorted(places[:-1], self._begin))
+        self._starts.extend(places[first:-1].tolist())
+        first = int(np.searchsorted(places[1:], self._begin, side="right"))
+        self._ends.extend(
+            zip(places[1 + first :].tolist(), range(first_id + first, first_id + len(offsets)), strict=False)
+        )
+        if len(offsets) > 1:
+            self._user_end = int(places[-1])
 
     def flush(self) -> None:
         """The packets that wait go out with the next frames, idle packets behind them."""
@@ -146,6 +184,7 @@ class PacketZones(Source):
         size, begin = self.zone_octets, self._begin
         for packet in self._idle.fill(size - len(self._octets)):
             self._append(packet)
+            self._idle_end = self._begin + len(self._octets)
         zone = bytes(self._octets[:size])
         del self._octets[:size]
         self._begin = end = begin + size

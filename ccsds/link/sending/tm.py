@@ -99,6 +99,11 @@ class TmChannel(SingleSourceChannel):
         octets = b"".join(parts)
         return append_frame_error_control(octets) if self.link.check_octets else octets
 
+    def count_on(self, frames: int) -> None:
+        """So many frames of this channel were made elsewhere in one go."""
+        super().count_on(frames)
+        self.master.frame_count = (self.master.frame_count + frames) % _COUNTS
+
     def _finish(self, frame: TmTransferFrame) -> bytes:
         changes: dict[str, Any] = {
             "master_channel_frame_count": self.master.next_count(),
@@ -127,13 +132,13 @@ class TmMaster(MasterNode):
         self.secondary_header = (
             None if octets is None else FieldSource(f"{self.name}: secondary header", octets - SECONDARY_HEADER.octets)
         )
-        self._count = 0
+        self.frame_count = 0
         self._fill = OnlyIdleDataFill()
 
     def next_count(self) -> int:
         """The master channel frame count of the next frame."""
-        count = self._count
-        self._count = (count + 1) % _COUNTS
+        count = self.frame_count
+        self.frame_count = (count + 1) % _COUNTS
         return count
 
     def _make_channel(self, parameters: VirtualChannel) -> ChannelNode:

@@ -112,6 +112,13 @@ pub(crate) fn reed_solomon_variants() -> Vec<&'static str> {
 #[pyclass(frozen, module = "ccsds._native")]
 pub(crate) struct ReedSolomon(Code);
 
+impl ReedSolomon {
+    /// The code.
+    pub(crate) fn code(&self) -> &Code {
+        &self.0
+    }
+}
+
 #[pymethods]
 impl ReedSolomon {
     #[new]

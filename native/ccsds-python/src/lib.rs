@@ -4,6 +4,7 @@ mod chain;
 mod coding;
 mod ldpc;
 mod packets;
+mod sending;
 mod telecommand;
 
 use pyo3::prelude::*;
@@ -23,6 +24,8 @@ mod native {
     use crate::ldpc::{Ldpc, ldpc_variants};
     #[pymodule_export]
     use crate::packets::{Column, cut_columns, packet_columns, scan_packets, space_packet_header_fields};
+    #[pymodule_export]
+    use crate::sending::{ChannelCoder, check_packets, packet_frames};
     #[pymodule_export]
     use crate::telecommand::{CltuDecoder, bch_decode, bch_encode, cltu_encode, sequence_cosines, start_sequence_find};
 }

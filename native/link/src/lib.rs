@@ -22,4 +22,5 @@ mod reassembly;
 pub mod recycle;
 mod row;
 mod scan;
+pub mod sending;
 pub mod synchronizer;
