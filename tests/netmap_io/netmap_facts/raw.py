@@ -6,7 +6,6 @@ The numbers are the tests' own.  A new kind of kernel side is a subclass of `Ker
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import mmap
 import os
 import select
@@ -25,6 +24,9 @@ ALL_NIC, SW, NIC_SW, ONE_NIC, NULL, ONE_SW = 1, 2, 3, 4, 7, 8
 EXCLUSIVE, RX_ONLY, TX_ONLY, ACCEPT_HEADER, NO_TX_POLL = 0x800, 0x2000, 0x4000, 0x8000, 0x20000
 BUF_CHANGED, INDIRECT, MORE_FRAGMENTS = 0x1, 0x10, 0x20
 POLLIN, POLLOUT, POLLERR = select.POLLIN, select.POLLOUT, select.POLLERR
+
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class RawNetmap(ABC):
@@ -97,7 +99,9 @@ class DeviceNetmap(RawNetmap):
         self._file = os.open("/dev/netmap", os.O_RDWR | os.O_CLOEXEC)
 
     def ioctl(self, request: int, address: int = 0) -> None:
-        fcntl.ioctl(self._file, request, address)
+        # Not fcntl.ioctl, which takes no address of 64 bits.
+        if _LIBC.ioctl(self._file, ctypes.c_ulong(request), ctypes.c_void_p(address)) < 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
     def mmap(self, length: int, offset: int = 0) -> mmap.mmap:
         return mmap.mmap(self._file, length, offset=offset)
@@ -157,8 +161,14 @@ class Registered:
 
 
 def register_body(
-    *, mode: int = ALL_NIC, slots: tuple[int, int] = (0, 0), rings: tuple[int, int] = (0, 0), mem_id: int = 0,
-    ring_id: int = 0, extra_bufs: int = 0, flags: int = 0,
+    *,
+    mode: int = ALL_NIC,
+    slots: tuple[int, int] = (0, 0),
+    rings: tuple[int, int] = (0, 0),
+    mem_id: int = 0,
+    ring_id: int = 0,
+    extra_bufs: int = 0,
+    flags: int = 0,
 ) -> bytes:
     return struct.pack("<QQIIHHHHHHIIIQ", 0, 0, *slots, *rings, 0, 0, mem_id, ring_id, mode, extra_bufs, 0, flags)
 

@@ -137,9 +137,7 @@ def test_geometry(
         ]  # fmt: skip
     assert port.positions(port.tx) == (0, 0, slots - 1)
     assert port.positions(port.rx) == (0, 0, 0)
-    assert port.map[port.record : port.record + 16].rstrip(b"\0").decode() == (
-        kernel.nic if name == "NIC" else name
-    )
+    assert port.map[port.record : port.record + 16].rstrip(b"\0").decode() == (kernel.nic if name == "NIC" else name)
 
 
 def test_ring_offsets_of_a_switch_port(ports: Ports) -> None:
@@ -282,7 +280,8 @@ def test_information(kernel: Kernel) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "code"), [(0, "vale0:a", errno.EINVAL), (6, "vale0:a", errno.EOPNOTSUPP), (1, "vale0:a", errno.EOPNOTSUPP)]
+    ("kind", "name", "code"),
+    [(0, "vale0:a", errno.EINVAL), (6, "vale0:a", errno.EOPNOTSUPP), (1, "vale0:a", errno.EOPNOTSUPP)],
 )
 def test_options_that_are_refused(kernel: Kernel, kind: int, name: str, code: int) -> None:
     raw = kernel.open()

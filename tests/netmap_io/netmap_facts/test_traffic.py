@@ -12,9 +12,32 @@ import pytest
 
 from .conftest import Ports
 from .raw import (
-    ACCEPT_HEADER, ALL_NIC, BUF_CHANGED, INDIRECT, MORE_FRAGMENTS, NIC_SW, NO_TX_POLL, POLLERR, POLLIN, POLLOUT,
-    PORT_HDR_GET, PORT_HDR_SET, VALE_ATTACH, VALE_DELIF, VALE_DETACH, VALE_LIST, VALE_NEWIF, Kernel, Port,
-    SimulatedKernel, frame, memory, offsets_option, register, register_body, request,
+    ACCEPT_HEADER,
+    ALL_NIC,
+    BUF_CHANGED,
+    INDIRECT,
+    MORE_FRAGMENTS,
+    NIC_SW,
+    NO_TX_POLL,
+    POLLERR,
+    POLLIN,
+    POLLOUT,
+    PORT_HDR_GET,
+    PORT_HDR_SET,
+    VALE_ATTACH,
+    VALE_DELIF,
+    VALE_DETACH,
+    VALE_LIST,
+    VALE_NEWIF,
+    Kernel,
+    Port,
+    SimulatedKernel,
+    frame,
+    memory,
+    offsets_option,
+    register,
+    register_body,
+    request,
 )  # fmt: skip
 from .test_registration import refused
 
@@ -30,9 +53,7 @@ def pair(kernel: Kernel, ports: Ports, kind: str, **wish: int) -> tuple[Port, Po
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("length", [60, 1514])
 @pytest.mark.parametrize("by_poll", [False, True])
-def test_a_thousand_frames_arrive_in_order(
-    kernel: Kernel, ports: Ports, kind: str, length: int, by_poll: bool
-) -> None:
+def test_a_thousand_frames_arrive_in_order(kernel: Kernel, ports: Ports, kind: str, length: int, by_poll: bool) -> None:
     sender, receiver = pair(kernel, ports, kind)
     frames = [frame(2, 1, length, number % 251) for number in range(1000)]
     for one in frames:
@@ -376,7 +397,7 @@ def test_switch_control(kernel: Kernel, ports: Ports) -> None:
     refused(lambda: request(raw, VALE_ATTACH, f"vale3:{kernel.nic}", attach), errno.EBUSY)
     refused(lambda: register(raw, kernel.nic), errno.EBUSY)
     assert request(raw, VALE_LIST, "", bytes(8))[0] == f"vale3:{kernel.nic}"
-    name, body = request(raw, VALE_LIST, f"vale3:{kernel.nic}", bytes(8))
+    _, body = request(raw, VALE_LIST, f"vale3:{kernel.nic}", bytes(8))
     switch, _, number = listed.unpack(body)
     refused(lambda: request(raw, VALE_LIST, "", listed.pack(switch, 0, number + 1)), errno.ENOENT)
     port, far = ports("vale3:p"), ports(kernel.peer)
