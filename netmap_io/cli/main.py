@@ -16,6 +16,7 @@ MENU = {
     "sriov": "virtual functions of a card: list, apply, delete",
     "ports": "drivers, wrappers and their options; interfaces",
     "pump": "frames from one port to another, one way or both",
+    "run": "a netmap program on the simulated kernel side, without the module",
     "gen": "numbered, checkable frames out of a port",
     "sink": "frames into nothing, counted; gen's are verified",
     "completion": "completion of commands and options for your shell",

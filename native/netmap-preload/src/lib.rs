@@ -123,7 +123,10 @@ pub unsafe extern "C" fn close(file: c_int) -> c_int {
     let ours = netmap(file);
     // SAFETY: the argument is the caller's.
     let status = unsafe { real::close(file) };
-    if let (Some(_), Ok(simulation)) = (ours, simulation()) {
+    // Attaching closes files too: only when it was one of ours is there a simulation to speak of.
+    if ours.is_some()
+        && let Ok(simulation) = simulation()
+    {
         simulation.reap();
     }
     status

@@ -149,6 +149,9 @@ pub(crate) mod option {
     pub(crate) const CSB: u32 = 3;
     pub(crate) const KLOOP_MODE: u32 = 4;
     pub(crate) const OFFSETS: u32 = 5;
+    pub(crate) const EXTMEM_OCTETS: usize = 96;
+    pub(crate) const CSB_OCTETS: usize = 40;
+    pub(crate) const KLOOP_MODE_OCTETS: usize = 32;
     pub(crate) const OFFSETS_OCTETS: usize = 56;
 }
 

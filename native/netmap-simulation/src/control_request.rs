@@ -162,15 +162,11 @@ fn pools_info(shared: &Shared, control: &mut Control) -> Result<(), Errno> {
     let tables = shared.control();
     let _lock = tables.lock.lock();
     let body = &mut control.body;
-    let named = name_octets(&control.name);
-    let index = if named.is_empty() {
-        let id = body.u16_at(8);
-        shared.region_by_id(if id == 0 { limit::SYSTEM_MEMORY_ID } else { id }).ok_or(Errno(libc::EINVAL))?
-    } else {
-        let port = shared.port_by_name(named).ok_or(Errno(libc::ENXIO))?;
-        tables.ports[port].region.index().ok_or(Errno(libc::ENXIO))?
+    let port = shared.resolve(&Request { memory_id: body.u16_at(8), ..Request::of_name(control.name) });
+    let found = port.and_then(|port| tables.ports[port].region.index().ok_or(Errno(libc::ENXIO)));
+    let Some(region) = tables.regions.get(found.inspect_err(|_| shared.collect())?) else {
+        return Err(Errno(libc::ENXIO));
     };
-    let region = &tables.regions[index];
     body.put_u64(0, region.memory_octets.get());
     body.put_u16(8, region.id.get() as u16);
     for (objects, place) in [(Objects::Interfaces, 16), (Objects::Rings, 32), (Objects::Buffers, 48)] {
@@ -179,5 +175,6 @@ fn pools_info(shared: &Shared, control: &mut Control) -> Result<(), Errno> {
         body.put_u32(place + 8, pool.total.get());
         body.put_u32(place + 12, pool.object_octets.get());
     }
+    shared.collect(); // a port that was made to be asked about
     Ok(())
 }

@@ -58,7 +58,8 @@ impl Simulation {
         let index = shared.new_port(Kind::Hardware, &name_of(name.as_bytes()), region)?;
         let port = &shared.control().ports[index];
         port.size(&Wish { tx_slots: slots, rx_slots: slots, tx_rings: rings, rx_rings: rings, extra_buffers: 0 });
-        port.host_rings.set(1);
+        port.host_tx_rings.set(1);
+        port.host_rx_rings.set(1);
         port.persistent.set(1);
         port.mtu.set(mtu);
         port.shortest.set(shortest);

@@ -4,6 +4,23 @@ use crate::errno::Errno;
 use crate::register::Offsets;
 use crate::user::{Address, Fields};
 
+/// Octets of an option by its head, with those that the kernel's copy of it takes beside it.
+fn octets_of(head: &[u8]) -> usize {
+    let size = usize::try_from(head.u64_at(option::SIZE)).unwrap_or(usize::MAX).min(REQUEST_OCTETS_MAX);
+    COPY_OCTETS
+        + match head.u32_at(option::TYPE) {
+            option::EXTMEM => option::EXTMEM_OCTETS,
+            option::KLOOP_EVENTFDS => option::HEAD_OCTETS + size,
+            option::CSB => option::CSB_OCTETS,
+            option::KLOOP_MODE => option::KLOOP_MODE_OCTETS,
+            option::OFFSETS => option::OFFSETS_OCTETS,
+            _ => option::HEAD_OCTETS,
+        }
+}
+
+/// The pointer to the caller's option that is kept with each copy.
+const COPY_OCTETS: usize = 8;
+
 /// One option as it was found.
 struct Found {
     at: Address,
@@ -27,12 +44,17 @@ impl Options {
             let at = Address(next);
             let mut head = [0; option::HEAD_OCTETS];
             at.read(&mut head)?;
-            total += option::HEAD_OCTETS;
+            total += octets_of(&head);
             if total > REQUEST_OCTETS_MAX {
                 return Err(Errno(libc::EMSGSIZE));
             }
             next = head.u64_at(option::NEXT);
-            options.found.push(Found { at, kind: head.u32_at(option::TYPE) });
+            let kind = head.u32_at(option::TYPE);
+            // A list in a circle ends here or at the limit, by whether its options are known.
+            if (option::EXTMEM..=option::OFFSETS).contains(&kind) && options.found.iter().any(|one| one.kind == kind) {
+                return Err(Errno(libc::EINVAL));
+            }
+            options.found.push(Found { at, kind });
         }
         let answer = options.judge(request_type);
         answer.map(|()| options)
@@ -42,12 +64,10 @@ impl Options {
         if self.found.iter().any(|found| found.kind == 0) {
             return Err(Errno(libc::EINVAL));
         }
-        let twice = |kind| self.found.iter().filter(|found| found.kind == kind).count() > 1;
         let mut worst = Ok(());
         let mut offsets = None;
         for found in &self.found {
             let status = match found.kind {
-                kind if twice(kind) => Err(Errno(libc::EINVAL)),
                 option::OFFSETS if request_type == request::REGISTER => {
                     read_offsets(found.at).map(|asked| offsets = Some(asked))
                 }

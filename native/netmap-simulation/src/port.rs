@@ -299,7 +299,8 @@ impl Port {
         let words = [
             &self.tx_rings,
             &self.rx_rings,
-            &self.host_rings,
+            &self.host_tx_rings,
+            &self.host_rx_rings,
             &self.tx_slots,
             &self.rx_slots,
             &self.users,
@@ -329,11 +330,6 @@ impl Port {
         self.rx_slots.set(wish.rx_slots);
         self.tx_rings.set(wish.tx_rings);
         self.rx_rings.set(wish.rx_rings);
-    }
-
-    /// Rings of the table that are the host's, after the hardware ones.
-    pub(crate) fn host_ring_count(&self) -> usize {
-        self.host_rings.get() as usize
     }
 
     /// Turn the offsets option on, as the request asks.

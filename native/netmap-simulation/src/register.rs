@@ -214,7 +214,8 @@ impl Shared {
     /// As many as there are of those wanted, chained: the last is the first of the chain.
     fn extra_buffers(&self, region: &Region, wanted: u32) -> Vec<u32> {
         let free = region.pools[Objects::Buffers as usize].free.get();
-        let mut found = self.allocate(region, Objects::Buffers, wanted.min(free)).unwrap_or_default();
+        let mut found =
+            self.allocate(region, Objects::Buffers, wanted.min(free).min(limit::EXTRA_BUFS)).unwrap_or_default();
         found.reverse();
         for (position, &index) in found.iter().enumerate() {
             self.store(region.buffer(index), found.get(position + 1).copied().unwrap_or(0));
@@ -233,11 +234,13 @@ impl Shared {
         self.store(place + record::TX_RINGS, tx);
         self.store(place + record::RX_RINGS, rx);
         self.store(place + record::BUFS_HEAD, extra);
-        self.store(place + record::HOST_TX_RINGS, 1);
-        self.store(place + record::HOST_RX_RINGS, 1);
+        // At least one of the host's is counted, even where the kind has none.
+        let (host_tx, host_rx) = (port.host_tx_rings.get().max(1), port.host_rx_rings.get().max(1));
+        self.store(place + record::HOST_TX_RINGS, host_tx);
+        self.store(place + record::HOST_RX_RINGS, host_rx);
         let mut at = place + record::RING_OFFSETS;
-        for (table, count, range) in [(&port.tx, tx, ranges.tx), (&port.rx, rx, ranges.rx)] {
-            for (number, cell) in (0..=count).zip(table) {
+        for (table, count, range) in [(&port.tx, tx + host_tx, ranges.tx), (&port.rx, rx + host_rx, ranges.rx)] {
+            for (number, cell) in (0..count).zip(table) {
                 let bound = (range.0..range.1).contains(&number);
                 let ring = cell.index().filter(|_| bound).and_then(|ring| self.control().rings.get(ring));
                 self.store_long(at, ring.map_or(0, |ring| ring.header.get().wrapping_sub(place)));
@@ -301,6 +304,11 @@ fn check(port: &Port, request: &Request) -> Result<(), Errno> {
         if request.memory_id > limit::SYSTEM_MEMORY_ID {
             return Err(Errno(libc::EINVAL));
         }
+        if !port.users.is_set() {
+            let rings = |wished: u16| limit::RINGS.min(wished.into()).max(1);
+            port.host_tx_rings.set(rings(request.host_tx_rings));
+            port.host_rx_rings.set(rings(request.host_rx_rings));
+        }
     }
     if port.header_octets.get() != 0 && request.flags & flag::ACCEPT_HEADER == 0 {
         return Err(Errno(libc::EIO));
@@ -324,18 +332,22 @@ fn check(port: &Port, request: &Request) -> Result<(), Errno> {
 }
 
 fn ranges(port: &Port, request: &Request) -> Result<Ranges, Errno> {
-    let (tx, rx, host) = (port.tx_rings.get(), port.rx_rings.get(), port.host_ring_count() as u32);
+    let (tx, rx) = (port.tx_rings.get(), port.rx_rings.get());
+    let (host_tx, host_rx) = (port.host_tx_rings.get(), port.host_rx_rings.get());
     let one = u32::from(request.ring_id);
-    let with_host = |range: Ranges| if host == 0 { Err(Errno(libc::EINVAL)) } else { Ok(range) };
+    let with_host = |range: Ranges| if host_tx == 0 { Err(Errno(libc::EINVAL)) } else { Ok(range) };
     let mut ranges = match request.mode {
         mode::ALL_NIC => Ranges { tx: (0, tx), rx: (0, rx) },
-        mode::SW => with_host(Ranges { tx: (tx, tx + host), rx: (rx, rx + host) })?,
-        mode::NIC_SW => with_host(Ranges { tx: (0, tx + host), rx: (0, rx + host) })?,
+        mode::SW => with_host(Ranges { tx: (tx, tx + host_tx), rx: (rx, rx + host_rx) })?,
+        mode::NIC_SW => with_host(Ranges { tx: (0, tx + host_tx), rx: (0, rx + host_rx) })?,
         mode::ONE_NIC if one < tx.max(rx) => {
             let pick = |count| if one < count { (one, one + 1) } else { (0, 1.min(count)) };
             Ranges { tx: pick(tx), rx: pick(rx) }
         }
-        mode::ONE_SW if one < host => Ranges { tx: (tx + one, tx + one + 1), rx: (rx + one, rx + one + 1) },
+        mode::ONE_SW if one < host_tx.max(host_rx) => {
+            let pick = |first, count| (first + one.min(count - 1), first + one.min(count - 1) + 1);
+            Ranges { tx: pick(tx, host_tx), rx: pick(rx, host_rx) }
+        }
         mode::NULL => Ranges { tx: (0, tx), rx: (0, rx) },
         _ => return Err(Errno(libc::EINVAL)),
     };
@@ -356,8 +368,8 @@ pub(crate) fn report(port: &Port, region: &Region, request: &mut Request) {
     request.rx_slots = port.rx_slots.get();
     request.tx_rings = port.tx_rings.get() as u16;
     request.rx_rings = port.rx_rings.get() as u16;
-    request.host_tx_rings = port.host_rings.get() as u16;
-    request.host_rx_rings = port.host_rings.get() as u16;
+    request.host_tx_rings = port.host_tx_rings.get() as u16;
+    request.host_rx_rings = port.host_rx_rings.get() as u16;
 }
 
 impl Port {

@@ -16,8 +16,8 @@ pub(crate) const FAULTS: usize = 32;
 pub(crate) const LEARNT: usize = 1024;
 /// Ports of one switch.
 pub(crate) const SWITCH_PORTS: usize = 254;
-/// Ring pairs of a port: hardware ones and one of the host's.
-pub(crate) const PORT_RINGS: usize = limit::RINGS as usize + 1;
+/// Ring pairs of a port: hardware ones, then the host's.
+pub(crate) const PORT_RINGS: usize = 2 * limit::RINGS as usize;
 
 const MAGIC: u64 = u64::from_be_bytes(*b"nmsimul1");
 
@@ -183,7 +183,9 @@ pub(crate) struct Port {
     pub(crate) region: Word,
     pub(crate) tx_rings: Word,
     pub(crate) rx_rings: Word,
-    pub(crate) host_rings: Word,
+    /// 0: the kind has none.
+    pub(crate) host_tx_rings: Word,
+    pub(crate) host_rx_rings: Word,
     pub(crate) tx_slots: Word,
     pub(crate) rx_slots: Word,
     /// Rings that exist: hardware ones, then the host's.
