@@ -13,7 +13,18 @@ import click
 from ccsds.cli import style
 from ccsds.cli.problems import INTERRUPTED
 from netmap_io.cli.port_name import PortName, open_for
-from netmap_io.cli.traffic import LONGEST_PAUSE_S, SHORTEST_PAUSE_S, Flow, LiveRates, Sender, Stop, close_port, duration, port_counters, rate_text
+from netmap_io.cli.traffic import (
+    LONGEST_PAUSE_S,
+    SHORTEST_PAUSE_S,
+    Flow,
+    LiveRates,
+    Sender,
+    Stop,
+    close_port,
+    duration,
+    port_counters,
+    rate_text,
+)
 
 if TYPE_CHECKING:
     from netmap_io.port import Port
