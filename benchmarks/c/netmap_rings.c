@@ -1,10 +1,11 @@
 /* Two netmap rings in memory of this process, and a loop that moves frames from one to the other through a flat buffer:
  * what the driver does between a ring and a Burst, in plain C.  Nothing else: the tails are moved by hand.
  *
- *   netmap_rings OCTETS SECONDS SLOTS copy|swap
+ *   netmap_rings OCTETS SECONDS SLOTS copy|pipe|swap
  *
  * copy: each slot's octets to the end of a buffer, with a column of ends; then from there into the slots of the other ring.
- * swap: the buffers' indexes change places.  Prints frames, processor seconds and wall seconds.
+ * pipe: the same, and the slots that were sent are handed over to the first ring one by one, and back, as a pipe's kernel
+ * side does.  swap: the buffers' indexes change places.  Prints frames, processor seconds and wall seconds.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -91,13 +92,19 @@ static uint32_t swap(struct ring *from, struct ring *to)
     return count;
 }
 
+static void hand_over(struct ring *from, struct ring *to)
+{
+    for (uint32_t at = 0; at < from->slots; at++)
+        to->slot[at] = from->slot[at];
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 5)
         return 2;
     uint32_t octets = atoi(argv[1]), slots = atoi(argv[3]), buffers = 2 + 2 * slots;
     double seconds = atof(argv[2]);
-    int copies = !strcmp(argv[4], "copy");
+    int pipe = !strcmp(argv[4], "pipe"), copies = pipe || !strcmp(argv[4], "copy");
     unsigned char *pool = malloc((size_t)buffers * BUFFER), *flat = malloc((size_t)slots * BUFFER + 64);
     uint64_t *ends = calloc(slots + 1, sizeof *ends);
     struct ring rings[2];
@@ -119,6 +126,10 @@ int main(int argc, char **argv)
                 uint32_t count = to_flat(&rings[0], pool, buffers, flat, ends);
                 from_flat(&rings[1], pool, flat, ends, count);
                 frames += count;
+                if (pipe) {
+                    hand_over(&rings[1], &rings[0]);
+                    hand_over(&rings[0], &rings[1]);
+                }
             } else {
                 frames += swap(&rings[0], &rings[1]);
             }

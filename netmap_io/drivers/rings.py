@@ -124,6 +124,15 @@ class SlotBurst(Burst):
             yield self._hand_out(start, start + length)
 
 
+_ETHERNETS = np.full(65536, ETHERNET, dtype=np.uint16)
+_ETHERNETS.flags.writeable = False
+
+
+def _ethernets(count: int) -> NDArray[np.uint16] | int:
+    """The link types of `count` frames: a part of one column, known again by its base."""
+    return _ETHERNETS[:count] if count <= len(_ETHERNETS) else ETHERNET
+
+
 class RingPort(Port):
     """A port over rings.  Frames that are there are given before trouble is told.
 
@@ -164,7 +173,7 @@ class RingPort(Port):
         while True:
             columns = self._rings.receive(max_frames)
             if len(columns[2]) or not self._wait(deadline):
-                return self._count(Burst.of_native(columns, ETHERNET))
+                return self._count(Burst.of_native(columns, _ethernets(len(columns[2]) // 8)))
 
     @contextmanager
     def _lend(self, max_frames: int, timeout: float | None) -> Iterator[Burst]:
@@ -242,7 +251,8 @@ class RingPort(Port):
     def send(self, burst: Burst) -> int:
         """As Port says.  Raises ValueError, and sends nothing, where a frame is too short or too long."""
         self.require_open()
-        if not bool((burst.link_types == ETHERNET).all()):
+        links = burst.link_types
+        if links.base is not _ETHERNETS and not bool((links == ETHERNET).all()):
             raise LinkTypeError(f"this {type(self).__name__} carries Ethernet frames; the burst does not")
         if not len(burst):
             return 0

@@ -38,6 +38,24 @@ impl Column {
     }
 }
 
+impl From<Vec<u64>> for Column {
+    fn from(cells: Vec<u64>) -> Self {
+        Self(Cells::U64(cells))
+    }
+}
+
+impl From<Vec<i64>> for Column {
+    fn from(cells: Vec<i64>) -> Self {
+        Self(Cells::I64(cells))
+    }
+}
+
+impl From<Vec<u32>> for Column {
+    fn from(cells: Vec<u32>) -> Self {
+        Self(Cells::U32(cells))
+    }
+}
+
 #[pymethods]
 impl Column {
     fn __len__(&self) -> usize {

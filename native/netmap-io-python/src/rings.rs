@@ -127,15 +127,18 @@ impl RingMemory {
 
 /// (starts, lengths, timestamps, original lengths, interfaces), each as octets of a column
 pub(crate) fn slots_to_python<'py>(py: Python<'py>, slots: &[Slot]) -> PyResult<Bound<'py, PyTuple>> {
-    fn column<const N: usize>(slots: &[Slot], cell: impl Fn(&Slot) -> [u8; N]) -> Column {
-        Column::of_octets(slots.iter().flat_map(cell).collect())
+    fn column<T>(slots: &[Slot], cell: impl Fn(&Slot) -> T) -> Column
+    where
+        Column: From<Vec<T>>,
+    {
+        Column::from(slots.iter().map(cell).collect::<Vec<T>>())
     }
     (
-        column(slots, |slot| (slot.offset as u64).to_ne_bytes()),
-        column(slots, |slot| (slot.length as u32).to_ne_bytes()),
-        column(slots, |slot| slot.timestamp_ns.to_ne_bytes()),
-        column(slots, |slot| slot.original_length.to_ne_bytes()),
-        column(slots, |slot| slot.interface.to_ne_bytes()),
+        column(slots, |slot| slot.offset as u64),
+        column(slots, |slot| slot.length as u32),
+        column(slots, |slot| slot.timestamp_ns),
+        column(slots, |slot| slot.original_length),
+        column(slots, |slot| slot.interface),
     )
         .into_pyobject(py)
 }

@@ -110,6 +110,12 @@ impl Mover<'_> {
         let empty = Descriptor { buffer: 0, length: 0, flags: 0 };
         let mut frame = Frame { slots: [empty; MOST_FRAGMENTS], count: 0, octets: 0, good: true };
         while self.done.frames < max_frames as u64 {
+            if self.swap {
+                self.exchange_singles(source, target, max_frames as u64);
+                if self.done.frames >= max_frames as u64 {
+                    break;
+                }
+            }
             let slots = read_frame(source, &mut frame);
             if slots == 0 {
                 break;
@@ -135,6 +141,38 @@ impl Mover<'_> {
             self.done.octets += frame.octets as u64;
         }
         Ok(())
+    }
+
+    /// The frames in one slot each, as long as nothing is the matter with them or with the target's slots.
+    fn exchange_singles(&mut self, source: &mut Ring, target: &mut Ring, max_frames: u64) {
+        let left = max_frames - self.done.frames;
+        let most = u64::from(source.words.room().min(target.words.room())).min(left) as u32;
+        let (from_count, into_count) = (source.words.slots(), target.words.slots());
+        let (mut from, mut into) = (source.words.cur(), target.words.cur());
+        let (mut moved, mut octets) = (0, 0);
+        while moved < most {
+            let theirs = source.slots.read(from);
+            let own = target.slots.read(into).buffer;
+            let length = usize::from(theirs.length);
+            let good = theirs.flags & MORE_FRAGMENTS == 0
+                && source.pool.place(theirs.buffer, 0, length).is_some()
+                && length >= ETHERNET_HEADER_OCTETS
+                && length <= self.longest
+                && target.pool.has(own);
+            if !good {
+                break;
+            }
+            target.slots.write(into, Descriptor { flags: BUFFER_CHANGED, ..theirs });
+            source.slots.write(from, Descriptor { buffer: own, flags: BUFFER_CHANGED, ..theirs });
+            from = if from + 1 == from_count { 0 } else { from + 1 };
+            into = if into + 1 == into_count { 0 } else { into + 1 };
+            moved += 1;
+            octets += length as u64;
+        }
+        source.words.pass(moved);
+        target.words.pass(moved);
+        self.done.frames += u64::from(moved);
+        self.done.octets += octets;
     }
 
     /// Buffers for buffers, slot by slot.  False: no room.

@@ -102,13 +102,22 @@ impl Receiver {
         if let Some(ring) = self.groups.iter().flatten().next() {
             ring.pool.gather(&found.pieces, &mut batch.octets);
         }
-        let (mut end, mut begin) = (0_u64, 0_u64);
-        for piece in &found.pieces {
-            end += u64::from(piece.length);
-            if piece.last {
-                batch.offsets.push(end);
-                batch.original_lengths.push((end - begin) as u32);
-                begin = end;
+        let mut end = 0_u64;
+        if frames == found.pieces.len() {
+            batch.original_lengths.extend(found.pieces.iter().map(|piece| piece.length));
+            batch.offsets.extend(found.pieces.iter().map(|piece| {
+                end += u64::from(piece.length);
+                end
+            }));
+        } else {
+            let mut begin = 0;
+            for piece in &found.pieces {
+                end += u64::from(piece.length);
+                if piece.last {
+                    batch.offsets.push(end);
+                    batch.original_lengths.push((end - begin) as u32);
+                    begin = end;
+                }
             }
         }
         for &(count, stamp, number) in &found.runs {
@@ -301,6 +310,7 @@ impl Drop for Receiver {
 /// A frame whose end is not there stays, unless it already fills the ring.
 fn scan(ring: &mut Ring, found: &mut Found, look: Look, account: &mut ReceiveAccount, unfinished: &mut bool) -> usize {
     let (room, count, mask) = (ring.words.room(), ring.words.slots(), ring.offset_mask());
+    found.pieces.reserve((room as usize).min(look.frames.saturating_add(1)));
     let mut slot = ring.words.cur();
     let (mut seen, mut passed, mut frames, mut begin, mut good) = (0, 0, 0, found.pieces.len(), true);
     while seen < room && frames < look.frames {

@@ -38,9 +38,19 @@ impl Descriptor {
     }
 }
 
+/// Where a region begins, so that loops need not look it up.
+#[derive(Clone, Copy)]
+struct Base(*mut u8);
+
+// SAFETY: the address belongs to a mapping of the process, which whoever holds a `Base` holds beside it.
+unsafe impl Send for Base {}
+// SAFETY: as above; all accesses are through atomics or raw copies.
+unsafe impl Sync for Base {}
+
 /// The slots of one ring.
 pub(crate) struct Slots {
-    memory: Arc<Mapping>,
+    _memory: Arc<Mapping>,
+    base: Base,
     start: usize,
     count: u32,
 }
@@ -50,7 +60,12 @@ impl Slots {
     pub(crate) fn new(memory: &Arc<Mapping>, start: usize, count: u32) -> Option<Self> {
         let end = start.checked_add((count as usize).checked_mul(SLOT_OCTETS)?)?;
         let aligned = (memory.address().addr() + start).is_multiple_of(8);
-        (end <= memory.len() && aligned).then(|| Self { memory: Arc::clone(memory), start, count })
+        (end <= memory.len() && aligned).then(|| Self {
+            _memory: Arc::clone(memory),
+            base: Base(memory.address()),
+            start,
+            count,
+        })
     }
 
     /// Word 0 or 1 of a slot; of the first one where there is no such slot, which no caller asks for.
@@ -59,7 +74,7 @@ impl Slots {
         let slot = if slot < self.count { slot as usize } else { 0 };
         // SAFETY: `new` checked that all `count` slots of two words are inside the region and aligned, and callers pass
         // word 0 or 1; the region is mapped while `self` holds it; an atomic may be shared with other writers.
-        unsafe { AtomicU64::from_ptr(self.memory.address().add(self.start + slot * SLOT_OCTETS + word * 8).cast()) }
+        unsafe { AtomicU64::from_ptr(self.base.0.add(self.start + slot * SLOT_OCTETS + word * 8).cast()) }
     }
 
     /// A copy of the descriptor, taken once.
@@ -89,6 +104,8 @@ impl Slots {
 #[derive(Clone)]
 pub(crate) struct Pool {
     memory: Arc<Mapping>,
+    base: Base,
+    region_octets: usize,
     start: usize,
     octets: usize,
     total: u32,
@@ -110,7 +127,14 @@ impl Pool {
         }
         let there = memory.len().checked_sub(start)? / octets;
         let total = total.min(u32::try_from(there).unwrap_or(u32::MAX));
-        (total > FIRST_BUFFER).then(|| Self { memory: Arc::clone(memory), start, octets, total })
+        (total > FIRST_BUFFER).then(|| Self {
+            memory: Arc::clone(memory),
+            base: Base(memory.address()),
+            region_octets: memory.len(),
+            start,
+            octets,
+            total,
+        })
     }
 
     /// Octets of a buffer.
@@ -145,7 +169,7 @@ impl Pool {
         // are inside the region, which is mapped while `self` holds it; `length` is not more than those, and the source
         // has as many as are copied; it is a borrowed slice, and no slice of the region exists.
         unsafe {
-            let target = self.memory.address().add(place);
+            let target = self.base.0.add(place);
             if short {
                 target.copy_from_nonoverlapping(octets.as_ptr(), SHORT_OCTETS);
             } else {
@@ -158,11 +182,11 @@ impl Pool {
     /// Copy `length` octets at `place` in `from`'s region to `offset` in a buffer of this pool.  False: not in one.
     #[inline(always)]
     pub(crate) fn copy_from(&self, buffer: u32, offset: usize, from: &Pool, place: usize, length: usize) -> bool {
-        let inside = place.checked_add(length).is_some_and(|end| end <= from.memory.len());
+        let inside = place.checked_add(length).is_some_and(|end| end <= from.region_octets);
         let (Some(target), true) = (self.place(buffer, offset, length), inside) else { return false };
         // SAFETY: both spans were checked to be inside their regions, which are mapped while the pools hold them; `copy`
         // allows them to overlap.
-        unsafe { self.memory.address().add(target).copy_from(from.memory.address().add(place), length) };
+        unsafe { self.base.0.add(target).copy_from(from.base.0.add(place), length) };
         true
     }
 
@@ -177,28 +201,33 @@ impl Pool {
     pub(crate) fn gather(&self, pieces: &[Piece], out: &mut Vec<u8>) {
         let octets: usize = pieces.iter().map(|piece| piece.length as usize).sum();
         out.reserve(octets + SHORT_OCTETS);
+        let (base, limit) = (self.base, self.region_octets);
+        let (mut target, begin) = (out.as_mut_ptr().wrapping_add(out.len()), out.len());
+        let mut copied = 0;
         for piece in pieces {
             let length = piece.length as usize;
             let short = piece.short && length <= SHORT_OCTETS;
             let needed = if short { SHORT_OCTETS } else { length };
-            if piece.place.checked_add(needed).is_none_or(|end| end > self.memory.len()) {
+            if piece.place.checked_add(needed).is_none_or(|end| end > limit) {
                 continue;
             }
-            let end = out.len() + length;
             // SAFETY: `needed` octets at `place` are inside the region, as just compared, which is mapped while `self` holds
-            // it; room for all pieces and SHORT_OCTETS more was reserved; `length` octets behind the vector's end are then
-            // initialised.  Constant and variable lengths are apart so that the first needs no call.
+            // it; room for all pieces and SHORT_OCTETS more was reserved behind the vector's end, and `copied` of it are
+            // used, no more than `octets` with this piece.  Constant and variable lengths are apart so that the first needs
+            // no call.
             unsafe {
-                let from = self.memory.address().add(piece.place);
-                let target = out.as_mut_ptr().add(out.len());
+                let from = base.0.add(piece.place);
                 if short {
                     target.copy_from_nonoverlapping(from, SHORT_OCTETS);
                 } else {
                     target.copy_from_nonoverlapping(from, length);
                 }
-                out.set_len(end);
+                target = target.add(length);
             }
+            copied += length;
         }
+        // SAFETY: so many octets behind the old end were just initialised, inside of what was reserved.
+        unsafe { out.set_len(begin + copied) };
     }
 
     /// The first word of a buffer: in the list of extra buffers, the next one.

@@ -151,6 +151,19 @@ fn place(
     let (mut used, mut placed, mut state) = (0, 0, Ok(()));
     'frames: for pair in frames.offsets[first..].windows(2) {
         let (mut start, end) = (pair[0] as usize, pair[1] as usize);
+        if end - start <= capacity && used < room {
+            let own = ring.slots.read(slot).buffer;
+            if ring.pool.fill(own, &frames.octets[start..], end - start) {
+                if masked {
+                    ring.slots.set_pointer(slot, 0);
+                }
+                ring.slots.write(slot, Descriptor { buffer: own, length: (end - start) as u16, flags: 0 });
+                slot = if slot + 1 == count { 0 } else { slot + 1 };
+                used += 1;
+                placed += 1;
+                continue;
+            }
+        }
         let needed = (end - start).div_ceil(capacity).max(1);
         if needed > (room - used) as usize {
             break;
