@@ -113,3 +113,10 @@ impl Outlet {
         Ok(batch.frames.len())
     }
 }
+
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        // The device for this end goes with it, once the descriptor is closed; it may be gone already.
+        let _gone = self.simulation.vanish(&self.own);
+    }
+}

@@ -109,3 +109,13 @@ def test_a_pump_keeps_its_problem() -> None:
         thread.join(10)
     pump.close()
     assert pump.problem is not None
+
+
+def test_an_outlet_leaves_no_device_behind() -> None:
+    simulation = NetmapSimulation()
+    simulation.add_interface("eth0")
+    outlet = simulation.outlet("eth0")
+    with pytest.raises(FileExistsError):
+        simulation.add_interface("eth0~")
+    del outlet
+    simulation.add_interface("eth0~")
