@@ -9,6 +9,7 @@ import pytest
 from netmap_transcripts.machine import DEVICE, Device, Machine
 from netmap_transcripts.player import Player
 from netmap_transcripts.scenarios import SUBJECTS
+from netmap_transcripts.simulated import Simulated
 from netmap_transcripts.transcript import Scenario, differences, load
 
 DIRECTORY = Path(__file__).parents[3] / "vectors" / "netmap"
@@ -28,6 +29,12 @@ def replay(scenario: Scenario, machine: Machine) -> list[str]:
     finally:
         player.finish()
     return found
+
+
+@pytest.mark.parametrize("scenario", EVERY)
+def test_simulation(scenario):
+    found = replay(scenario, Simulated())
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("scenario", EVERY)

@@ -53,21 +53,21 @@ def link_options(options: list[bytearray], bad: bool) -> int:
     return following
 
 
-class Device:
-    """`/dev/netmap` itself, through libc so that no interpreter object keeps a descriptor or a copy of a request."""
+class Addressed:
+    """What kernel sides have in common that take a request's address and whose memory is mapped from a descriptor.
+
+    Through libc, so that no interpreter object keeps a descriptor or a copy of a request.
+    """
 
     def __init__(self) -> None:
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._libc.mmap.restype = ctypes.c_void_p
-        self._libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
-        self._libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
-        self._libc.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.libc.mmap.restype = ctypes.c_void_p
+        self.libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+        self.libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+        self.libc.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
 
-    def open(self) -> int:
-        return os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
-
-    def close(self, descriptor: int) -> None:
-        os.close(descriptor)
+    def call(self, descriptor: int, number: int, address: int) -> None:
+        raise NotImplementedError
 
     def control(self, descriptor: int, request: Control) -> None:
         body = request.body
@@ -75,31 +75,44 @@ class Device:
         pointers = {"options": link_options(request.options, request.bad_option), "body": body_at}
         abi.pack_into(abi.HEADER, request.header, pointers)
         try:
-            self._ioctl(descriptor, abi.NIOCCTRL, address_of(request.header))
+            self.call(descriptor, abi.NIOCCTRL, address_of(request.header))
         finally:  # where things lie in this process is not part of the answer
             after = abi.unpack(abi.HEADER, request.header)
             kept = {name: 0 if after[name] == value else after[name] for name, value in pointers.items()}
             abi.pack_into(abi.HEADER, request.header, kept)
 
     def ioctl(self, descriptor: int, number: int, argument: bytearray | None) -> None:
-        self._ioctl(descriptor, number, None if argument is None else address_of(argument))
+        self.call(descriptor, number, 0 if argument is None else address_of(argument))
 
-    def _ioctl(self, descriptor: int, number: int, address: int | None) -> None:
-        if self._libc.ioctl(descriptor, number, address) != 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-
-    def mmap(self, descriptor: int, octets: int, offset: int) -> memoryview:
+    def map_file(self, file: int, octets: int, offset: int) -> memoryview:
         read_write, shared = 3, 1
-        address = self._libc.mmap(None, octets, read_write, shared, descriptor, offset)
+        address = self.libc.mmap(None, octets, read_write, shared, file, offset)
         if address == ctypes.c_void_p(-1).value:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+            raise last_error()
         return memoryview((ctypes.c_ubyte * octets).from_address(address)).cast("B")
 
     def munmap(self, descriptor: int, view: memoryview) -> None:
         address, octets = ctypes.addressof(ctypes.c_ubyte.from_buffer(view)), len(view)
         view.release()
-        if self._libc.munmap(address, octets) != 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        if self.libc.munmap(address, octets) != 0:
+            raise last_error()
+
+
+class Device(Addressed):
+    """`/dev/netmap` itself."""
+
+    def open(self) -> int:
+        return os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
+
+    def close(self, descriptor: int) -> None:
+        os.close(descriptor)
+
+    def call(self, descriptor: int, number: int, address: int) -> None:
+        if self.libc.ioctl(descriptor, number, address) != 0:
+            raise last_error()
+
+    def mmap(self, descriptor: int, octets: int, offset: int) -> memoryview:
+        return self.map_file(descriptor, octets, offset)
 
     def poll(self, descriptor: int, events: int, timeout_ms: int) -> int:
         poller = select.poll()
@@ -111,6 +124,11 @@ class Device:
         from . import world  # network devices: needed by few scenarios, and by root only
 
         return world.ACTIONS[action](**arguments)
+
+
+def last_error() -> OSError:
+    """The error of the last call into libc."""
+    return OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def errno_name(error: OSError) -> str:

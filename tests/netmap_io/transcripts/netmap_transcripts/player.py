@@ -104,6 +104,7 @@ class Player:
         descriptor.number = -1
         if descriptor.view is None:
             descriptor.registered = None
+            self._forget_unused()
 
     def do_control(
         self,
@@ -211,14 +212,15 @@ class Player:
         descriptor.view = None
         if descriptor.number < 0:
             descriptor.registered = None
+            self._forget_unused()
         return {"result": 0}
 
     def do_poll(self, fd: str, events: str, timeout_ms: int) -> Observation:
-        """events: letters of "io" (POLLIN, POLLOUT), or "" for none.  "waited": the timeout passed."""
+        """events: letters of "io" (POLLIN, POLLOUT), or "" for none.  "waited": none came in all that time."""
         begin = time.monotonic()
         result = self.machine.poll(self.descriptors[fd].number, _events(events), timeout_ms)
-        waited = (time.monotonic() - begin) * 1000 >= timeout_ms * 0.9
-        return {"result": _event_names(result), **({"waited": True} if waited and timeout_ms else {})}
+        waited = not result and (time.monotonic() - begin) * 1000 >= timeout_ms * 0.9
+        return {"result": _event_names(result), **({"waited": True} if waited else {})}
 
     def do_poll_aside(self, fd: str, events: str, timeout_ms: int) -> Observation:
         """Begin to poll in a thread of its own; give it time to go to sleep."""
@@ -348,12 +350,20 @@ class Player:
     def _labelled(self, fields: dict[str, Any]) -> dict[str, Any]:
         if "mem_id" in fields:
             fields["mem_id"] = self._region(fields["mem_id"]).label
+            if fields["mem_id"] == 1:  # where a record lies there depends on who else has a device open
+                fields.pop("offset", None)
         return fields
+
+    def _used(self) -> list[int]:
+        return [one.registered["mem_id"] for one in self.descriptors.values() if one.registered]
+
+    def _forget_unused(self) -> None:
+        used = self._used()
+        self.regions = {known: region for known, region in self.regions.items() if known in used}
 
     def _region(self, memory_id: int) -> Region:
         """The region, known as long as a descriptor is registered in it: a kernel side may use the number again."""
-        used = [one.registered["mem_id"] for one in self.descriptors.values() if one.registered]
-        self.regions = {known: region for known, region in self.regions.items() if known in used}
+        used = self._used()
         if memory_id in self.regions:
             return self.regions[memory_id]
         taken = {region.label for region in self.regions.values()}

@@ -7,7 +7,7 @@ from typing import Any
 from ..transcript import Scenario
 from .steps import Step, closed, opened, register, send, step
 
-LOOSE = ["rings/?.t*/tail", "rings/?.T*/tail", "rings/?.r*/slots", "rings/*/time"]
+LOOSE = ["rings/?.t*/tail", "rings/?.T*/tail", "rings/?.[rR]*/slots", "rings/*/time"]
 """A device sends when it does: when a transmit slot comes back, and whether a frame was there a call earlier."""
 
 

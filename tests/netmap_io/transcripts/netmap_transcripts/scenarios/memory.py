@@ -139,7 +139,7 @@ def _offsets_vale(offsets: dict[str, int]) -> Scenario:
 def _offsets_on_transmit(receiver_has: bool, pipe: bool) -> Scenario:
     size = {"max_offset": 256, "initial_offset": 64}
     near, far = ("nmo{1", "nmo}1") if pipe else ("valeO:a", "valeO:b")
-    pointers = (0, 64, 128, 100, 256, 300)
+    pointers = (0, 64, 128, 100, 256, 300, 1, 63, 65, 200)
     writes = [
         one
         for slot, pointer in enumerate(pointers)

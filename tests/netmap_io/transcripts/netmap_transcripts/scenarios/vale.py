@@ -363,10 +363,34 @@ RING_ERRORS: tuple[tuple[str, dict[str, int], str], ...] = (
 
 def _rings(count: int) -> Scenario:
     size = {**SMALL, "tx_rings": count, "rx_rings": count}
-    sends = [one for ring in range(count) for one in send("a", 0, 2, ring=f"t{ring}", seed=ring * 10)]
+    rings = range(count)
+    flooded = [one for ring in rings for one in send("a", 0, 2, ring=f"t{ring}", seed=ring * 10)]
+    learnt = [one for ring in rings for one in send("a", 2, 1, ring=f"t{ring}", destination=B, seed=100 + ring)]
     return _switch(
-        f"{count} rings", "5, 9: which ring a frame goes to", sends, step("rxsync", fd="b"), ports="ab", size=size
+        f"{count} rings",
+        "5, 9: flooded frames go to ring 0, others to the ring of the sender's number",
+        flooded,
+        step("rxsync", fd="b"),
+        send("b", 0, 1, ring=f"t{count - 1}", source=B),
+        learnt,
+        step("rxsync", fd="b"),
+        ports="ab",
+        size=size,
     )
+
+
+def _fewer_rings() -> Scenario:
+    few, many = {**SMALL, "tx_rings": 2, "rx_rings": 2}, {**SMALL, "tx_rings": 3, "rx_rings": 3}
+    steps = [
+        *opened("a", "valeT:a", **many),
+        *opened("b", "valeT:b", **few),
+        *send("b", 0, 1, source=B),
+        *[one for ring in range(3) for one in send("a", 0, 1, ring=f"t{ring}", destination=B, seed=ring)],
+        step("rxsync", fd="b"),
+        *closed("a"),
+        *closed("b"),
+    ]
+    return Scenario("vale: three rings to two", "9: which ring a frame goes to", steps)
 
 
 def scenarios() -> list[Scenario]:
@@ -399,4 +423,5 @@ def scenarios() -> list[Scenario]:
         *[_ring_error(fd, words, kind) for fd, words, kind in RING_ERRORS],
         _rings(2),
         _rings(4),
+        _fewer_rings(),
     ]
