@@ -1,6 +1,7 @@
 //! `netmap_io._native`: converts, checks shapes and maps errors; the work is in the kernel crates.
 mod buffer;
 mod capture;
+mod netmap_simulation;
 mod payload;
 mod rings;
 mod rings_packet;
@@ -16,6 +17,8 @@ mod native {
     use crate::buffer::Column;
     #[pymodule_export]
     use crate::capture::{CaptureReader, CaptureWriter};
+    #[pymodule_export]
+    use crate::netmap_simulation::{NetmapDescriptor, NetmapOutlet, NetmapSimulation};
     #[pymodule_export]
     use crate::payload::{PayloadExtractor, udp_frames};
     #[pymodule_export]

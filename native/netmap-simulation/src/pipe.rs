@@ -1,0 +1,73 @@
+//! A pipe: slots are handed over whole and unchecked; the sender waits for the reader to give them back.
+//!
+//! Each transmit ring has a receive ring at the other end, of as many slots.  The words that the two ends share are one
+//! `pipe_position` each: of the receive ring, up to which slot there is something to read; of the transmit ring, its tail.
+use crate::abi::slot_flag;
+use crate::ring::{Slot, distance, next, previous};
+use crate::shared::Shared;
+use crate::sync::Bound;
+use crate::tables::Ring;
+
+fn peer<'a>(shared: &'a Shared, bound: &Bound<'_>) -> Option<Bound<'a>> {
+    let peer = shared.bound(bound.ring.peer.index()?)?;
+    (peer.ring.slots.get() == bound.ring.slots.get()).then_some(peer)
+}
+
+/// Hand over the slots before `head`, but a frame's only when its last one is among them.
+pub(crate) fn transmit(shared: &Shared, bound: Bound<'_>, head: u32) {
+    let ring = bound.ring;
+    let n = ring.slots.get();
+    let Some(peer) = peer(shared, &bound) else { return };
+    ring.hwtail.set(ring.pipe_position.get().min(n - 1));
+    let first = ring.hwcur.get();
+    let mut end = first; // after the last slot that ends a frame
+    let mut index = first;
+    for _ in 0..distance(first, head, n) {
+        let more = shared.slot(ring, index).flags & slot_flag::MORE_FRAGMENTS != 0;
+        index = next(index, n);
+        if !more {
+            end = index;
+        }
+    }
+    if end != first {
+        hand_over(shared, ring, peer.ring, end);
+        peer.ring.pipe_position.set(end);
+        shared.notify(peer.port);
+    }
+}
+
+/// See what there is, then give the slots before `head` back.
+pub(crate) fn receive(shared: &Shared, bound: Bound<'_>, head: u32) {
+    let ring = bound.ring;
+    let n = ring.slots.get();
+    let Some(peer) = peer(shared, &bound) else { return };
+    ring.hwtail.set(ring.pipe_position.get().min(n - 1));
+    if head < n && ring.hwcur.get() != head {
+        hand_over(shared, ring, peer.ring, head);
+        peer.ring.pipe_position.set(previous(head, n));
+        shared.notify(peer.port);
+    }
+}
+
+/// Copy whole slots from `ring` to the ring at the other end, up to `end`.
+fn hand_over(shared: &Shared, ring: &Ring, peer: &Ring, end: u32) {
+    let n = ring.slots.get();
+    let mut index = ring.hwcur.get();
+    for _ in 0..distance(index, end, n) {
+        let slot = shared.slot(ring, index);
+        shared.put_slot(peer, index, slot);
+        if slot.flags & slot_flag::BUF_CHANGED != 0 {
+            let cleared = Slot { flags: slot.flags & !slot_flag::BUF_CHANGED, ..slot };
+            shared.put_slot_but_pointer(ring, index, cleared);
+        }
+        index = next(index, n);
+    }
+    ring.hwcur.set(end);
+}
+
+/// Of a pair whose ends both go: which slots' buffers the transmit ring has to give back; the rest are the reader's.
+pub(crate) fn buffers_of_sender(tx: &Ring, rx: &Ring) -> impl Fn(u32) -> bool {
+    let n = tx.slots.get();
+    let (first, handed_over) = (rx.hwcur.get(), distance(rx.hwcur.get(), tx.hwcur.get(), n));
+    move |slot| distance(first, slot, n) >= handed_over
+}
