@@ -1,4 +1,4 @@
-"""Makes the package `netmap_transcripts` importable; record.py, which runs where nothing is installed, needs no more."""
+"""Makes the package `netmap_transcripts` importable; record.py finds it beside itself."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Reading, writing and comparing transcripts: JSON Lines, one file for each subject.
 
 The first line is the origin; then for each scenario a line {"scenario": id, "facts": text, "loose": [...]} and one line
-for each step, {"do": ..., arguments, "saw": observation}.  `loose` holds shell patterns of places in an observation that are not
-compared because the real module does not always do the same: "rings/a.t0/tail".
+for each step, {"do": ..., arguments, "saw": observation}.  `loose` holds shell patterns of places in observations that
+are not compared because the real module does not always do the same: "rings/a.t0/tail".
 """
 
 from __future__ import annotations

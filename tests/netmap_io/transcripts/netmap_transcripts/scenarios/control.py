@@ -58,7 +58,7 @@ def _persistent() -> Scenario:
 
 
 def _attach_persistent() -> Scenario:
-    # Not recorded: registering a persistent port while it is attached.  The module allows it and never lets it go again.
+    # Not recorded: registering a persistent port while it is attached.  The module allows it and never lets go again.
     return _asked(
         "attaching a persistent port",
         "13: busy while attached, frames cross the switch",
