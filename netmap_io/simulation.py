@@ -7,22 +7,20 @@ import fcntl
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netmap_io._native import NetmapOutlet, NetmapSimulation
-from netmap_io.burst import Burst
-from netmap_io.errors import PortError
-from netmap_io.port import LinkType
+from netmap_io._native import NetmapSimulation
+from netmap_io.burst import ETHERNET, Burst
 
 if TYPE_CHECKING:
     from netmap_io.port import Port
 
-__all__ = ["NetmapSimulation", "Pump", "preload_library", "shared_region"]
+__all__ = ["NetmapSimulation", "Pump", "is_region_name", "preload_library", "shared_region"]
 
 SHARED_MEMORY = Path("/dev/shm")
 MAXIMUM_BURST = 512
@@ -37,6 +35,11 @@ def preload_library() -> Path:
     return found[0]
 
 
+def is_region_name(name: str) -> bool:
+    """Letters, digits, dots and dashes, at most 64."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name) is not None
+
+
 @contextmanager
 def shared_region(name: str | None) -> Iterator[tuple[NetmapSimulation, str]]:
     """A simulation and the path by which other processes attach to it.
@@ -49,7 +52,7 @@ def shared_region(name: str | None) -> Iterator[tuple[NetmapSimulation, str]]:
         simulation = NetmapSimulation()
         yield simulation, f"/proc/{os.getpid()}/fd/{simulation.fileno()}"
         return
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+    if not is_region_name(name):
         raise ValueError(f"{name!r} is no name of a region: letters, digits, dots and dashes")
     path = SHARED_MEMORY / f"netmap-io-{os.getuid()}-{name}"
     file = _joined(path)
@@ -112,8 +115,7 @@ class Pump:
             self._outward(0)
             self.port.flush()
 
-    def _run(self, way: object) -> None:
-        assert callable(way)
+    def _run(self, way: Callable[[float], None]) -> None:
         try:
             while not self._stop.is_set():
                 way(WAIT_S)
@@ -123,8 +125,8 @@ class Pump:
     def _outward(self, wait_s: float) -> None:
         octets, lengths = self._outlet.receive(MAXIMUM_BURST, wait_s)
         offsets = np.zeros(len(lengths) // 4 + 1, dtype=np.uint64)
-        np.cumsum(np.frombuffer(lengths, dtype=np.uint32), out=offsets[1:])
-        burst = Burst(bytes(octets), offsets, link_types=LinkType.ETHERNET and 1)
+        np.cumsum(np.frombuffer(memoryview(lengths), dtype=np.uint32), out=offsets[1:])
+        burst = Burst(bytes(octets), offsets, link_types=ETHERNET)
         sent = 0
         while sent < len(burst):
             taken = self.port.send(burst[sent:])
@@ -153,6 +155,3 @@ class Pump:
                 break
         self.to_interface += sent
         self.dropped += len(burst) - sent
-
-
-_ = (NetmapOutlet, PortError)

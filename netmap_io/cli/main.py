@@ -15,6 +15,7 @@ MENU = {
     "doctor": "what this machine offers for frames, and what to do about the rest",
     "ports": "drivers, wrappers and their options; interfaces",
     "pump": "frames from one port to another, one way or both",
+    "run": "a netmap program on the simulated kernel side, without the module",
     "gen": "numbered, checkable frames out of a port",
     "sink": "frames into nothing, counted; gen's are verified",
     "completion": "completion of commands and options for your shell",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from netmap_io.simulation import NetmapSimulation, Pump
 
 __all__ = ["command"]
-
-EXISTS = 17
 
 
 class Pair(click.ParamType[tuple[str, str]]):
@@ -42,31 +40,56 @@ class Pair(click.ParamType[tuple[str, str]]):
     cls=style.Command,
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
     examples=[
-        ("netmap-io run --port eth0=packet:veth0 -- pkt-gen -i netmap:eth0 -f rx", "an interface fed by a port of ours"),
+        (
+            "netmap-io run --port eth0=packet:veth0 -- pkt-gen -i netmap:eth0 -f rx",
+            "an interface fed by a port of ours",
+        ),
         ("netmap-io run --region lab -- pkt-gen -i vale0:a -f tx", "one of several programs on one switch"),
         ("netmap-io run --cable eth0=eth1 -- bridge -i netmap:eth0 -i netmap:eth1", "two interfaces on one cable"),
     ],
     exit_codes=(0, 1, 2, 3, 130),
 )
 @style.argument(
-    "program", nargs=-1, required=True, type=click.UNPROCESSED, group="Program", metavar="-- COMMAND",
+    "program",
+    nargs=-1,
+    required=True,
+    type=click.UNPROCESSED,
+    group="Program",
+    metavar="-- COMMAND",
     help="the program and its arguments, as they would be with the module",
 )
 @style.option(
-    "--port", "ports", group="Interfaces", type=Pair(), multiple=True, metavar="NAME=PORT",
+    "--port",
+    "ports",
+    group="Interfaces",
+    type=Pair(),
+    multiple=True,
+    metavar="NAME=PORT",
     help="an interface NAME whose cable leads to a port of ours",
 )
 @style.option(
-    "--host", "hosts", group="Interfaces", type=Pair(), multiple=True, metavar="NAME=PORT",
+    "--host",
+    "hosts",
+    group="Interfaces",
+    type=Pair(),
+    multiple=True,
+    metavar="NAME=PORT",
     help="a port of ours as the host stack behind NAME's host rings",
 )
 @style.option(
-    "--cable", "cables", group="Interfaces", type=Pair(), multiple=True, metavar="NAME=NAME",
+    "--cable",
+    "cables",
+    group="Interfaces",
+    type=Pair(),
+    multiple=True,
+    metavar="NAME=NAME",
     help="two interfaces on one cable, as a veth pair",
 )
 @style.option("--rings", group="Interfaces", type=click.IntRange(1, 16), default=1, help="ring pairs of each [1]")
 @style.option(
-    "--region", group="Simulation", metavar="NAME",
+    "--region",
+    group="Simulation",
+    metavar="NAME",
     help="share the simulation with all that name the same region; without it the program has its own",
 )
 def command(
@@ -85,15 +108,14 @@ def command(
     """
     from netmap_io import simulation as simulated
 
-    try:
-        library = simulated.preload_library()
-        shared = simulated.shared_region(region)
-        with contextlib.ExitStack() as stack:
-            simulation, path = stack.enter_context(shared)
-            pumps = stack.enter_context(_interfaces(simulation, ports, hosts, cables, rings))
-            code = _run(program, path, str(library))
-    except ValueError as error:
-        raise UsageProblem(str(error)) from None
+    if region is not None and not simulated.is_region_name(region):
+        raise UsageProblem(f"--region: {region!r} is no name of one: letters, digits, dots and dashes")
+    library = simulated.preload_library()
+    with (
+        simulated.shared_region(region) as (simulation, path),
+        _interfaces(simulation, ports, hosts, cables, rings) as pumps,
+    ):
+        code = _run(program, path, str(library))
     for pump in pumps:
         if pump.problem is not None:
             raise pump.problem
@@ -144,7 +166,7 @@ def _interfaces(
     made: list[str] = []
     pumps: list[Pump] = []
     with contextlib.ExitStack() as stack:
-        stack.callback(lambda: [simulation.vanish(name) for name in made])
+        stack.callback(_remove, simulation, made)
         names = [name for name, _ in ports] + [name for name, _ in hosts] + [name for pair in cables for name in pair]
         for name in dict.fromkeys(names):
             _add(simulation, name, rings)
@@ -161,11 +183,16 @@ def _interfaces(
         yield pumps
 
 
+def _remove(simulation: NetmapSimulation, names: list[str]) -> None:
+    for name in names:
+        simulation.vanish(name)
+
+
 def _add(simulation: NetmapSimulation, name: str, rings: int) -> None:
     try:
         simulation.add_interface(name, rings=rings)
     except OSError as error:
-        if error.errno == EXISTS:
+        if error.errno == errno.EEXIST:
             raise UsageProblem(f"there is an interface {name} in this region already") from None
         raise UsageProblem(f"{name!r} cannot be the name of an interface") from None
 
@@ -180,6 +207,3 @@ def _opened(address: str) -> Port:
         port.close()
         raise
     return port
-
-
-_ = sys

@@ -4,13 +4,15 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use netmap_simulation::{CorruptWord, Descriptor, Errno, Interface, Outlet, RingName, Side, Simulation};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::buffer::Column;
 
-fn raise(Errno(code): Errno) -> PyErr {
-    PyErr::from(std::io::Error::from_raw_os_error(code))
+/// OSError, or its subclass for the code, with `errno` set.
+fn raise(error: Errno) -> PyErr {
+    let text = error.to_string();
+    PyOSError::new_err((error.0, text.split(" (os error").next().unwrap_or_default().to_owned()))
 }
 
 fn seconds(timeout: Option<f64>) -> PyResult<Option<Duration>> {

@@ -98,9 +98,11 @@ fn finish(mut mixed: Mixed, entries: &mut [pollfd], timeout: Option<Duration>) -
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn poll(entries: *mut pollfd, count: nfds_t, timeout: c_int) -> c_int {
     // SAFETY: the arguments are the caller's.
-    match unsafe { mixed(entries, count) } {
-        None => unsafe { real::poll(entries, count, timeout) },
-        Some((mixed, entries)) => finish(mixed, entries, u64::try_from(timeout).ok().map(Duration::from_millis)),
+    unsafe {
+        match mixed(entries, count) {
+            None => real::poll(entries, count, timeout),
+            Some((mixed, entries)) => finish(mixed, entries, u64::try_from(timeout).ok().map(Duration::from_millis)),
+        }
     }
 }
 
@@ -123,11 +125,13 @@ pub unsafe extern "C" fn ppoll(
     mask: *const sigset_t,
 ) -> c_int {
     // SAFETY: the arguments are the caller's.
-    match unsafe { mixed(entries, count) } {
-        None => unsafe { real::ppoll(entries, count, timeout, mask) },
-        Some((mixed, entries)) => {
-            let timeout = unsafe { duration(timeout) };
-            unsafe { masked(mask, || finish(mixed, entries, timeout)) }
+    unsafe {
+        match mixed(entries, count) {
+            None => real::ppoll(entries, count, timeout, mask),
+            Some((mixed, entries)) => {
+                let timeout = duration(timeout);
+                masked(mask, || finish(mixed, entries, timeout))
+            }
         }
     }
 }

@@ -82,8 +82,7 @@ impl Outlet {
         shared.store(header + at::CUR, head);
     }
 
-    /// Let frames arrive at the device, in order; how many there was room for.  A device that nobody has opened takes
-    /// all and loses them.
+    /// Let frames arrive at the device, in order; how many there was room for: none while nobody has opened it.
     pub fn send(&self, octets: &[u8], lengths: &[u32]) -> Result<usize, Errno> {
         let shared = self.simulation.shared();
         self.rings(Want::Tx)?; // gone?
@@ -93,7 +92,8 @@ impl Outlet {
         let to_host = own.peer_is_host.is_set();
         let number = if to_host { near.rx_rings.get() } else { 0 };
         let ring = near.rx.get(number as usize).and_then(|cell| shared.bound(cell.index()?));
-        let mut room = ring.map_or(u32::MAX, |bound| {
+        let attached = if near.switch.is_set() && !to_host { u32::MAX } else { 0 };
+        let mut room = ring.map_or(attached, |bound| {
             let n = bound.ring.slots.get();
             distance(bound.ring.hwtail.get(), previous(bound.ring.hwcur.get(), n), n)
         });

@@ -214,7 +214,8 @@ impl Shared {
     /// As many as there are of those wanted, chained: the last is the first of the chain.
     fn extra_buffers(&self, region: &Region, wanted: u32) -> Vec<u32> {
         let free = region.pools[Objects::Buffers as usize].free.get();
-        let mut found = self.allocate(region, Objects::Buffers, wanted.min(free)).unwrap_or_default();
+        let mut found =
+            self.allocate(region, Objects::Buffers, wanted.min(free).min(limit::EXTRA_BUFS)).unwrap_or_default();
         found.reverse();
         for (position, &index) in found.iter().enumerate() {
             self.store(region.buffer(index), found.get(position + 1).copied().unwrap_or(0));
