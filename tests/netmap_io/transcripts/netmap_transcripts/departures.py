@@ -13,7 +13,9 @@ LAYOUT = "bound/*/at"
 _MONITORS = "monitors are not simulated"
 _RINGS = "flooded frames go to the receiver's ring of the same number, in the module to ring 0"
 _TIME = "a receive sync that meets a ring error leaves the time stamp as it was; the module's moves it"
+_BELIEVED = _TIME + "; and the sender gets the slots back that its head has passed"
 _MISTAKES = ("head past the ring", "head past tail", "cur past tail")
+_INITIAL = "offsets arrive as sent; in the module never below the initial one"
 _RESERVED = "the module leaves 1 in nr_reserved of a request whose body it has not looked at"
 _LINES = "VALE copies whole lines of 64 octets, so that the receiver's offset depends on the sender's"
 
@@ -38,9 +40,15 @@ DEPARTURES: Mapping[str, str] = {
     "pipes: rings of one direction": "both rings are made; the module makes those that somebody has bound",
     "vale: flags on transmit": "the flag of a changed buffer stays on a sent slot; the module takes it",
     "vale: a port that leaves and returns": "frames to the address of a port that left are flooded; in the module lost",
-    **{
-        f"vale: ring error, receive {kind}": _TIME for kind in ("head past the ring", "head past tail", "cur past tail")
-    },
+    **{f"vale: ring error, receive {mistake}": _TIME for mistake in _MISTAKES},
+    **{f"pipes: ring error, receive {mistake}, sync": _TIME for mistake in ("head past the ring", "cur past the ring")},
+    "pipes: ring error, receive cur before head, poll": _TIME,
+    "pipes: ring error, receive cur past tail, poll": _TIME,
+    "pipes: ring error, receive cur past tail, sync": _TIME,
+    "pipes: ring error, receive head past tail, sync": _BELIEVED,
+    "pipes: ring error, receive cur before head, sync": _BELIEVED,
+    "pipes: fragments": "the slots of a frame that is not complete are shown to the peer later; its tail waits in both",
+    "memory: offsets on a pipe, receiver with the option": _INITIAL,
     "vale: 2 rings": _RINGS,
     "vale: 4 rings": _RINGS,
 }

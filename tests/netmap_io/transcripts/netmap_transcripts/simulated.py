@@ -98,7 +98,8 @@ class Simulated(Addressed):
 
     def _stack_send(self, name: str, count: int, length: int, seed: int) -> int:
         frames = [frame("ff" * 6, "0200000000aa", seed + number, length) for number in range(count)]
-        return self._stack(name).send(b"".join(frames), [len(one) for one in frames])
+        self._stack(name).send(b"".join(frames), [len(one) for one in frames])
+        return count  # as a packet socket: what the device has no room for is nothing that its sender hears of
 
     def _stack_receive(self, name: str, count: int) -> int:
         deadline, got = time.monotonic() + 0.5, 0
