@@ -253,7 +253,9 @@ class _UslpMap:
     def __init__(self, maximum_octets: int | None) -> None:
         self.reassembler = Reassembler(maximum_octets)
         self.extractor = PacketExtractor(
-            ExtractionParameters(first_header_pointer_bits=16, maximum_packet_octets=maximum_octets)
+            ExtractionParameters(
+                first_header_pointer_bits=16, only_idle_data_pointer=False, maximum_packet_octets=maximum_octets
+            )
         )
         self.gap_pending = False
 
@@ -281,7 +283,7 @@ class UslpMapDemultiplexer:
             field = frame.data_field
         except DecodeError:
             self.invalid_data_fields += 1
-            return events
+            return events + self._spoil()  # of which MAPs it carried a portion, it does not say
         if not field.is_only_idle_data:
             one = self.maps.setdefault(frame.map_id, _UslpMap(self.maximum_octets))
             events += [MapEvent(frame.map_id, event) for event in _deliver(one, field)]

@@ -690,6 +690,7 @@ WRONG_COMMAND_CHANNELS: list[tuple[str, dict[str, Any], str]] = [
     ("TC", {"segment_header": True, "maps": [{"map_id": 1}], "multiplexing": "polling"}, "MAP 1 has no turn"),
     ("TC", {"truncated_frame_octets": 9}, "truncated_frame_octets is for USLP frames only"),
     ("TC", {"service": "bitstream"}, "service bitstream is for AOS frames only"),
+    ("USLP", {"truncated_frame_octets": 101}, "virtual channel 1: truncated_frame_octets is over frame_octets"),
     ("USLP", {"maps": [{"map_id": 16}]}, "virtual channel 1: map_id 16 is not 0 to 15 [732.1-B-3"),
     ("USLP", {"secondary_header_octets": 4}, "secondary_header_octets is for TM frames only"),
 ]
