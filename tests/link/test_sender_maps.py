@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from random import Random
 from typing import Any
 
 import pytest
 import spacepackets.uslp.frame as other
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ccsds.errors import ConfigurationError, EncodeError, ProtocolError
@@ -22,6 +22,7 @@ from ccsds.link.managed_parameters import (
     VirtualChannel,
     mission_from_dict,
 )
+from ccsds.link.receiver import Receiver, Reception, receive
 from ccsds.link.sender import Sender, SentFrame
 from ccsds.packets.encapsulation_packet import EncapsulationPacket
 from ccsds.packets.space_packet import SpacePacket
@@ -288,6 +289,69 @@ def test_uslp_demultiplexed_is_what_was_sent(seed: int) -> None:
             assert got[key] == units
     if not channel.fixed_frame_length:
         assert traffic.sender.pending_octets == 0
+
+
+def received(traffic: Traffic) -> Reception:
+    return receive(b"".join(frame.octets for frame in traffic.frames), traffic.channel)
+
+
+def service_of(channel: PhysicalChannel, key: tuple[int, int, int | None]) -> str:
+    own = channel.find(key[0], key[1])[1]
+    return own.service if key[2] is None else own.find_map(key[2]).service
+
+
+def keyed(columns: Any, index: int) -> tuple[int, int, int | None]:
+    names = ("spacecraft_id", "virtual_channel_id", "map_id")
+    spacecraft, virtual, map_id = (int(columns[name][index]) for name in names)
+    return spacecraft, virtual, None if map_id < 0 else map_id
+
+
+@pytest.mark.parametrize("kind", ["TC", "USLP"])
+@given(seed=st.integers(0, 1 << 48))
+@settings(max_examples=120, deadline=None)
+def test_what_was_sent_comes_out(kind: str, seed: int) -> None:
+    traffic = run(seed, kind)
+    # what goes into truncated frames here is no packet
+    assume(all(service_of(traffic.channel, key[:3]) == "access" for key in traffic.truncated))
+    result = received(traffic)
+    assert result.account.lossless, result.account
+    assert result.account.totals["records"] == result.account.totals["frames"] == len(traffic.frames)
+    packets: dict[Any, list[bytes]] = defaultdict(list)
+    units: dict[Any, list[bytes]] = defaultdict(list)
+    for index in range(len(result.packets)):
+        packets[keyed(result.packets, index)].append(bytes(result.packets.packet_octets(index)))
+    assert result.units is not None
+    for index, octets in enumerate(result.units):
+        units[keyed(result.units, index)].append(bytes(octets))
+    expected: dict[Any, list[bytes]] = defaultdict(list)
+    for (*key, _), sent in [*traffic.sent.items(), *traffic.truncated.items()]:
+        expected[tuple(key)] += sent  # both services of a MAP: which was first is not told
+    for key in expected | packets | units:
+        service, sent = service_of(traffic.channel, key), expected[key]
+        if service == "packets":
+            assert Counter(packets[key]) == Counter(sent)
+        elif service == "access":
+            assert Counter(units[key]) == Counter(sent)
+        else:
+            got, whole = Counter(b"".join(units[key])), Counter(b"".join(sent))
+            assert got <= whole
+            assert got == whole or traffic.channel.fixed_frame_length
+
+
+@pytest.mark.parametrize("kind", ["TC", "USLP"])
+def test_any_split_of_the_frames_gives_the_same(kind: str) -> None:
+    for seed in range(20):
+        traffic = run(seed, kind)
+        whole, random, receiver = received(traffic), Random(seed), Receiver(traffic.channel, digest=True)
+        octets = b"".join(frame.octets for frame in traffic.frames)
+        packets = []
+        while octets:
+            size = random.randint(1, 90)
+            packets += [packet.encode() for packet in receiver.feed(octets[:size]).packets]
+            octets = octets[size:]
+        packets += [packet.encode() for packet in receiver.finish().packets]
+        assert packets == [packet.encode() for packet in whole.packets]
+        assert receiver.account.to_dict() == whole.account.to_dict()
 
 
 @given(seeds)
