@@ -2,11 +2,18 @@
 #![allow(unsafe_code)]
 mod user;
 use std::os::fd::AsRawFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use netmap_simulation::{Errno, Simulation, identify};
 use user::{User, Wish, frame};
 
 const EXCLUSIVE: u64 = 0x800;
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// A child inherits the descriptors of all threads: no other test may have any while one forks.
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn register(simulation: &Simulation) -> Result<User, Errno> {
     User::open(simulation, Wish { name: "vale0:a", flags: EXCLUSIVE, ..Wish::default() })
@@ -39,6 +46,7 @@ fn in_a_child_that_is_killed(child: impl FnOnce()) {
 
 #[test]
 fn who_is_killed_holds_nothing_any_more() {
+    let _alone = alone();
     let simulation = Simulation::create().expect("shared memory");
     in_a_child_that_is_killed(|| std::mem::forget(register(&simulation)));
     assert!(register(&simulation).is_ok());
@@ -46,6 +54,7 @@ fn who_is_killed_holds_nothing_any_more() {
 
 #[test]
 fn a_child_that_inherits_a_descriptor_keeps_the_port() {
+    let _alone = alone();
     let simulation = Simulation::create().expect("shared memory");
     let user = register(&simulation).expect("vale0:a");
     in_a_child_that_is_killed(|| {});
@@ -56,6 +65,7 @@ fn a_child_that_inherits_a_descriptor_keeps_the_port() {
 
 #[test]
 fn a_copy_of_a_descriptor_is_the_same_one() {
+    let _alone = alone();
     let simulation = Simulation::create().expect("shared memory");
     let user = register(&simulation).expect("vale0:a");
     let copy = user.descriptor.file().try_clone_to_owned().expect("dup");
@@ -69,6 +79,7 @@ fn a_copy_of_a_descriptor_is_the_same_one() {
 
 #[test]
 fn another_mapping_of_the_file_is_the_same_kernel() {
+    let _alone = alone();
     let simulation = Simulation::create().expect("shared memory");
     let other = Simulation::attach(simulation.file().try_clone_to_owned().expect("dup")).expect("the same file");
     let (a, b) = (User::named(&simulation, "vale0:a"), User::named(&other, "vale0:b"));
