@@ -16,6 +16,7 @@ from ccsds.coding.randomizer import randomize
 from ccsds.testing import load_vectors
 
 LDPC: tuple[Code, ...] = ("LDPC (128,64)", "LDPC (512,256)")
+NAMES: dict[str, Code] = dict(zip(("tc-128-64", "tc-512-256"), LDPC, strict=True))
 CASES = {case["id"]: case for case in load_vectors("231.0-B-4/cltu.toml")}
 PUBLISHED = CASES["ldpc64-two-codewords"]
 FRAME = bytes.fromhex(PUBLISHED["frame"])
@@ -44,6 +45,15 @@ def test_published_cltu() -> None:
     (received,) = receive(CltuDecoder("LDPC (128,64)"), unit)
     assert received.octets == FRAME + b"\x55"
     assert (received.codewords, received.corrected_bits, received.end) == (2, 0, CltuEnd.FINISHED)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES.values() if "tail" in case], ids=lambda case: case["id"])
+def test_cltus_of_another_implementation(case: dict[str, Any]) -> None:
+    code = NAMES[case["code"]]
+    frame, unit = bytes.fromhex(case["frame"]), bytes.fromhex(case["cltu"])
+    assert CltuEncoder(code, tail=case["tail"]).encode(frame) == unit
+    (received,) = receive(CltuDecoder(code, tail=case["tail"]), unit)
+    assert received.octets == frame + b"\x55" * case["fill_octets"]
 
 
 @pytest.mark.conforms("CCSDS 231.0-B-4", "6", "TC randomizer after LDPC encoding, preset at each codeword")
