@@ -38,6 +38,7 @@ def test_from_a_profile() -> None:
     assert hash(coding) == hash(msgspec.convert(tree, CommandCoding))
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "8", "managed parameters that contradict the standard refused")
 @pytest.mark.parametrize(
     ("tree", "message"),
     [

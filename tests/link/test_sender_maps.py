@@ -199,6 +199,13 @@ def user_packets(octets: bytes) -> list[bytes]:
     return found
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.8", "frame sequence number 0 in type-BD frames made here")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.4", "frames without frame error control field")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "MAP packet service, sending")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "virtual channel packet service, sending")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "MAP access service, sending")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "virtual channel access service, sending")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.3", "virtual and master channel multiplexing")
 @given(seeds)
 @settings(max_examples=150, deadline=None)
 def test_tc_demultiplexed_is_what_was_sent(seed: int) -> None:
@@ -229,6 +236,20 @@ def test_tc_demultiplexed_is_what_was_sent(seed: int) -> None:
     assert traffic.sender.pending_octets == 0
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.2.3", "source-or-destination identifier")
+@pytest.mark.conforms(
+    "CCSDS 732.1-B-3", "4.1.2.12", "VC frame count, apart for sequence-controlled and expedited frames"
+)
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.3", "insert zone")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.4.2.2", "TFDZ construction rules 000 to 111")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.5", "operational control field")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "annex D", "truncated frames")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "MAP packet service, sending")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "MAP access service, sending")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "MAP octet stream service, sending")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "master channel OCF service, sending")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.2", "frames of fixed and of variable length, sending")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.2", "MAP, virtual channel and master channel multiplexing")
 @given(seeds)
 @settings(max_examples=200, deadline=None)
 def test_uslp_demultiplexed_is_what_was_sent(seed: int) -> None:
@@ -290,6 +311,7 @@ def test_uslp_demultiplexed_is_what_was_sent(seed: int) -> None:
         assert traffic.sender.pending_octets == 0
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.2", "frame generation, read by another implementation")
 @given(seeds)
 @settings(max_examples=60, deadline=None)
 def test_another_implementation_reads_the_uslp_frames(seed: int) -> None:
@@ -346,6 +368,7 @@ def tc_units(sender: Sender) -> list[tuple[int | None, int | None, int]]:
     return [(frame.map_id, frame.sequence_flags, len(frame.transfer_frame_data_unit)) for frame in frames]
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.3.1", "blocking of packets")
 def test_packets_are_blocked_where_they_may() -> None:
     maps = (Map(map_id=1), Map(map_id=2, blocking=False))
     sender = Sender(link("TC", 46, VirtualChannel(virtual_channel_id=0, segment_header=True, maps=maps)))
@@ -355,6 +378,9 @@ def test_packets_are_blocked_where_they_may() -> None:
     assert sorted(tc_units(sender)) == [(1, 3, 20), (1, 3, 40), (2, 3, 20), (2, 3, 20), (2, 3, 20)]
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.3.2.2.2", "sequence flags: first, continuing, last, unsegmented")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.3.1", "segmentation of packets and access data units")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.3", "MAP multiplexing")
 def test_a_long_packet_goes_in_segments_and_lets_other_maps_between() -> None:
     own = VirtualChannel(virtual_channel_id=0, segment_header=True, multiplexing="weighted")
     sender = Sender(link("TC", 46, own))
@@ -363,6 +389,7 @@ def test_a_long_packet_goes_in_segments_and_lets_other_maps_between() -> None:
     assert tc_units(sender) == [(1, 1, 40), (2, 3, 7), (1, 0, 40), (1, 2, 20)]
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.3", "virtual channels without segment header: units of one frame only")
 def test_without_segment_headers_a_unit_must_fit() -> None:
     sender = Sender(link("TC", 45, VirtualChannel(virtual_channel_id=0)))
     point = sender.packets(1, 0)
@@ -377,6 +404,7 @@ def test_without_segment_headers_a_unit_must_fit() -> None:
         sender.emit(1)
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "sequence-controlled and expedited quality of service")
 def test_expedited_data_of_a_map_go_first() -> None:
     sender = Sender(link("USLP", 64, VirtualChannel(virtual_channel_id=3), variable_frame_length=True))
     sender.packets(1, 3, 0, sequence_controlled=True).send(packet(20))
@@ -384,6 +412,7 @@ def test_expedited_data_of_a_map_go_first() -> None:
     assert [frame.frame_type for frame in sender.frames(9)] == [FrameType.BD, FrameType.AD]
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.2", "rate limits of MAPs")
 def test_a_map_has_a_rate_limit_of_its_own() -> None:
     maps = (Map(map_id=0, maximum_bits_per_second=8 * 21), Map(map_id=1))
     own = VirtualChannel(virtual_channel_id=3, maps=maps)
@@ -397,6 +426,8 @@ def test_a_map_has_a_rate_limit_of_its_own() -> None:
     assert len(sender.frames(9, 2_000_000_000)) == 1
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.4.1.6", "Only Idle Data frames on virtual channel 63")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "annex H", "Only Idle Data sequence of the LFSR")
 def test_only_idle_data_of_uslp() -> None:
     """732.1-B-3 annex H: the printed octets."""
     (frame,) = Sender(link("USLP", 31, VirtualChannel(virtual_channel_id=3))).emit(1)
@@ -407,6 +438,7 @@ def test_only_idle_data_of_uslp() -> None:
     assert field.transfer_frame_data_zone.hex() == "ffffffff6db6d861451f11f19716723cbe7e00b1"
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "MAP octet stream service, sending")
 def test_an_octet_stream_in_frames_of_fixed_length_waits_until_they_are_full() -> None:
     maps = (Map(map_id=2, service="octet_stream"),)
     sender = Sender(link("USLP", 29, VirtualChannel(virtual_channel_id=3, maps=maps)))
@@ -420,6 +452,9 @@ def test_an_octet_stream_in_frames_of_fixed_length_waits_until_they_are_full() -
     assert UslpTransferFrame.decode(frame.octets, frame_error_control_present=False).data_field.construction_rule == 3
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "virtual channel frame service, sending")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.3", "all frames generation: frame error control of frames made elsewhere")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "virtual channel frame service, sending")
 @pytest.mark.parametrize("kind", ["TC", "USLP"])
 def test_frames_made_elsewhere(kind: str) -> None:
     keys = {"frame_error_control": True, **({"variable_frame_length": True} if kind == "USLP" else {})}
@@ -441,6 +476,7 @@ def test_frames_made_elsewhere(kind: str) -> None:
         sender.packets(1, 3, *([] if kind == "TC" else [0]))
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.2", "services that the channel does not have refused")
 def test_what_uslp_cannot_do_is_named() -> None:
     fixed = Sender(link("USLP", 64, VirtualChannel(virtual_channel_id=3, truncated_frame_octets=10)))
     with pytest.raises(ConfigurationError, match="frames of variable length"):

@@ -104,6 +104,7 @@ def receive(decoder: CltuDecoder, steps: list[Radiated]) -> list[ReceivedCltu]:
     return received
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "7", "carrier modulation modes CMM-1 to CMM-4")
 @pytest.mark.conforms("CCSDS 231.0-B-4", "7", "repeated transmission of CLTUs")
 @given(
     st.lists(st.binary(min_size=1, max_size=50), max_size=5), st.integers(1, 3), st.sampled_from([1, 2]), st.booleans()
