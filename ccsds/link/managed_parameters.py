@@ -149,8 +149,14 @@ class VirtualChannel(_Sharing, frozen=True, kw_only=True, forbid_unknown_fields=
         return master_channel.operational_control_field if own is None else own
 
     def find_map(self, map_id: int) -> Map:
-        """The parameters of a MAP; the defaults where it is not listed."""
-        return next((map_ for map_ in self.maps if map_.map_id == map_id), None) or Map(map_id=map_id)
+        """The parameters of a MAP; where it is not listed, it carries packets by the rules of the virtual channel."""
+        return next((map_ for map_ in self.maps if map_.map_id == map_id), None) or Map(
+            map_id=map_id,
+            valid_packet_versions=self.valid_packet_versions,
+            maximum_packet_octets=self.maximum_packet_octets,
+            deliver_incomplete_packets=self.deliver_incomplete_packets,
+            blocking=self.blocking,
+        )
 
 
 class MasterChannel(_Sharing, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -296,6 +302,10 @@ class PhysicalChannel(_Parameters, frozen=True, kw_only=True, forbid_unknown_fie
             _check_master_channel(self.frame_type, master)
             for channel in master.virtual_channels:
                 _check_virtual_channel(self.frame_type, channel)
+                if (channel.truncated_frame_octets or 0) > self.frame_octets:
+                    raise ValueError(
+                        f"virtual channel {channel.virtual_channel_id}: truncated_frame_octets is over frame_octets"
+                    )
 
     @property
     def fixed_frame_length(self) -> bool:

@@ -27,7 +27,9 @@ class ExtractionParameters(msgspec.Struct, frozen=True, kw_only=True):
     maximum_packet_octets: int | None = None
     deliver_incomplete_packets: bool = False
     first_header_pointer_bits: int = 11
-    """11 in TM and up to issue 4 of AOS, 16 since issue 5; all ones: no packet starts, one less: only idle data"""
+    """11 in TM and up to issue 4 of AOS, 16 since issue 5 and in USLP; all ones: no packet starts"""
+    only_idle_data_pointer: bool = True
+    """one less than all ones says that the zone has only idle data; in USLP it has no such meaning"""
 
     def __post_init__(self) -> None:
         unknown = set(self.valid_packet_versions) - KNOWN_VERSIONS
@@ -153,7 +155,7 @@ class PacketExtractor:
         self.parameters = parameters or ExtractionParameters()
         self.counters = ExtractionCounters()
         self._no_packet_start = (1 << self.parameters.first_header_pointer_bits) - 1
-        self._only_idle_data = self._no_packet_start - 1
+        self._only_idle_data = self._no_packet_start - 1 if self.parameters.only_idle_data_pointer else None
         self._progress: _Progress | None = None
         self._gap_pending = False
         self._aligned = False

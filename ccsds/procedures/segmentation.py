@@ -185,6 +185,12 @@ class Reassembler:
             self._forget()
         return events
 
+    def handle_alone(self, flags: SegmentSequenceFlags, octets: Octets) -> list[ServiceDataUnit | SegmentDiscarded]:
+        """What a portion gives that belongs to no other; a unit in progress goes on without it."""
+        alone = Reassembler()
+        alone.counters = self.counters
+        return [*alone.handle_segment(flags, octets), *alone._discard(DiscardReason.GAP)]
+
     def handle_data_field(
         self, field: UslpTransferFrameDataField, *, gap_before: bool = False
     ) -> list[ServiceDataUnit | SegmentDiscarded]:
@@ -253,7 +259,9 @@ class _UslpMap:
     def __init__(self, maximum_octets: int | None) -> None:
         self.reassembler = Reassembler(maximum_octets)
         self.extractor = PacketExtractor(
-            ExtractionParameters(first_header_pointer_bits=16, maximum_packet_octets=maximum_octets)
+            ExtractionParameters(
+                first_header_pointer_bits=16, only_idle_data_pointer=False, maximum_packet_octets=maximum_octets
+            )
         )
         self.gap_pending = False
 
@@ -281,10 +289,10 @@ class UslpMapDemultiplexer:
             field = frame.data_field
         except DecodeError:
             self.invalid_data_fields += 1
-            return events
+            return events + self._spoil()  # of which MAPs it carried a portion, it does not say
         if not field.is_only_idle_data:
             one = self.maps.setdefault(frame.map_id, _UslpMap(self.maximum_octets))
-            events += [MapEvent(frame.map_id, event) for event in _deliver(one, field)]
+            events += [MapEvent(frame.map_id, event) for event in _deliver(one, field, frame.is_truncated)]
         return events
 
     def finish(self) -> list[MapEvent]:
@@ -303,11 +311,13 @@ class UslpMapDemultiplexer:
 
 
 def _deliver(
-    one: _UslpMap, field: UslpTransferFrameDataField
+    one: _UslpMap, field: UslpTransferFrameDataField, truncated: bool
 ) -> Iterable[ServiceDataUnit | SegmentDiscarded | ExtractedPacket | OctetStreamPortion]:
     gap, one.gap_pending = one.gap_pending, False
     if field.first_header_pointer is not None:
         return one.extractor.extract(field.transfer_frame_data_zone, field.first_header_pointer, gap_before=gap)
     if field.construction_rule == ConstructionRule.OCTET_STREAM:
         return [OctetStreamPortion(field.transfer_frame_data_zone, gap)]
+    if truncated:  # it stands alone, and may come between the portions of a unit
+        return one.reassembler.handle_alone(*field.portion)
     return one.reassembler.handle_data_field(field)

@@ -340,7 +340,7 @@ class _Channel:
         elif field.is_only_idle_data:
             self.account.only_idle_data_frames += 1
         else:
-            self._take(self._end(frame.map_id, kind), field, late)
+            self._take(self._end(frame.map_id, kind), field, late or frame.is_truncated)
 
     def _end(self, map_id: int | None, kind: int) -> _End:
         reception = self.account.maps.setdefault(map_id, MapReception())

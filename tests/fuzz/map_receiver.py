@@ -75,7 +75,7 @@ def _draw_virtual_channel(random: Random, number: int, tc: bool) -> dict[str, An
     if tc:
         tree["segment_header"] = random.random() < 0.7
     elif random.random() < 0.4:
-        tree["truncated_frame_octets"] = random.choice((6, 20, 64, 90))
+        tree["truncated_frame_octets"] = random.choice((6, 20, 64))
     if not tc or tree["segment_header"]:
         tree["maps"] = [rules() | {"map_id": map_id} for map_id in MAPS if random.random() < 0.5]
     return tree

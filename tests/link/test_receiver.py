@@ -448,7 +448,7 @@ def test_secondary_header_octets_where_the_length_field_lies() -> None:
 
 
 @pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.5", "operational control field, by virtual or master channel")
-@pytest.mark.conforms("CCSDS 732.0-B-5", "3", "virtual channel and master channel OCF service, sending and receiving")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "3", "virtual channel OCF service, receiving")
 def test_operational_control_field_of_aos_by_virtual_and_master_channel() -> None:
     with_field = aos_frame(0, zone_of(packet(0)), operational_control_field=b"OCF1")
     without = aos_frame(0, zone_of(packet(0), octets=ZONE + 4), virtual_channel_id=2)
@@ -720,6 +720,7 @@ WRONG_COMMAND_CHANNELS: list[tuple[str, dict[str, Any], str]] = [
     ("TC", {"segment_header": True, "maps": [{"map_id": 1}], "multiplexing": "polling"}, "MAP 1 has no turn"),
     ("TC", {"truncated_frame_octets": 9}, "truncated_frame_octets is for USLP frames only"),
     ("TC", {"service": "bitstream"}, "service bitstream is for AOS frames only"),
+    ("USLP", {"truncated_frame_octets": 101}, "virtual channel 1: truncated_frame_octets is over frame_octets"),
     ("USLP", {"maps": [{"map_id": 16}]}, "virtual channel 1: map_id 16 is not 0 to 15 [732.1-B-3"),
     ("USLP", {"secondary_header_octets": 4}, "secondary_header_octets is for TM frames only"),
 ]

@@ -194,6 +194,18 @@ def run(made: Pass, units: list[int], seconds: int) -> None:
 @pytest.mark.conforms("CCSDS 232.0-B-4", "3", "sequence-controlled (type-A) service")
 @pytest.mark.conforms("CCSDS 232.1-B-2", "3.2", "sequence-controlled service over TC and USLP frames")
 @pytest.mark.conforms("CCSDS 732.1-B-3", "3", "COP management service with COP-1")
+@pytest.mark.conforms(
+    "CCSDS 232.0-B-4",
+    "4.4",
+    "frame acceptance by FARM-1",
+    partial="a procedure of its own; the receiving chain accepts every valid frame",
+)
+@pytest.mark.conforms(
+    "CCSDS 732.1-B-3",
+    "4.3",
+    "frame acceptance by FARM-1",
+    partial="a procedure of its own; the receiving chain accepts every valid frame",
+)
 @pytest.mark.parametrize("kind", ["TC", "USLP"])
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("timeout_type", ["alert", "suspend"])

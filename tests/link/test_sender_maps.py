@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from random import Random
 from typing import Any
 
 import pytest
 import spacepackets.uslp.frame as other
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ccsds.errors import ConfigurationError, EncodeError, ProtocolError
@@ -22,6 +22,7 @@ from ccsds.link.managed_parameters import (
     VirtualChannel,
     mission_from_dict,
 )
+from ccsds.link.receiver import Receiver, Reception, receive
 from ccsds.link.sender import Sender, SentFrame
 from ccsds.packets.encapsulation_packet import EncapsulationPacket
 from ccsds.packets.space_packet import SpacePacket
@@ -240,14 +241,11 @@ def test_tc_demultiplexed_is_what_was_sent(seed: int) -> None:
 @pytest.mark.conforms(
     "CCSDS 732.1-B-3", "4.1.2.12", "VC frame count, apart for sequence-controlled and expedited frames"
 )
-@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.3", "insert zone")
 @pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.4.2.2", "TFDZ construction rules 000 to 111")
-@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.5", "operational control field")
 @pytest.mark.conforms("CCSDS 732.1-B-3", "annex D", "truncated frames")
 @pytest.mark.conforms("CCSDS 732.1-B-3", "3", "MAP packet service, sending")
 @pytest.mark.conforms("CCSDS 732.1-B-3", "3", "MAP access service, sending")
 @pytest.mark.conforms("CCSDS 732.1-B-3", "3", "MAP octet stream service, sending")
-@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "master channel OCF service, sending")
 @pytest.mark.conforms("CCSDS 732.1-B-3", "4.2", "frames of fixed and of variable length, sending")
 @pytest.mark.conforms("CCSDS 732.1-B-3", "4.2", "MAP, virtual channel and master channel multiplexing")
 @given(seeds)
@@ -309,6 +307,77 @@ def test_uslp_demultiplexed_is_what_was_sent(seed: int) -> None:
             assert got[key] == units
     if not channel.fixed_frame_length:
         assert traffic.sender.pending_octets == 0
+
+
+def received(traffic: Traffic) -> Reception:
+    return receive(b"".join(frame.octets for frame in traffic.frames), traffic.channel)
+
+
+def service_of(channel: PhysicalChannel, key: tuple[int, int, int | None]) -> str:
+    own = channel.find(key[0], key[1])[1]
+    return own.service if key[2] is None else own.find_map(key[2]).service
+
+
+def keyed(columns: Any, index: int) -> tuple[int, int, int | None]:
+    names = ("spacecraft_id", "virtual_channel_id", "map_id")
+    spacecraft, virtual, map_id = (int(columns[name][index]) for name in names)
+    return spacecraft, virtual, None if map_id < 0 else map_id
+
+
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.4", "master channel, virtual channel and MAP demultiplexing")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "MAP packet service, receiving")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "MAP access service, receiving")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.3", "master channel, virtual channel and MAP demultiplexing")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "MAP packet service, receiving")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "MAP access service, receiving")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.3", "frames of fixed length, receiving")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.3", "frames of variable length, receiving")
+@pytest.mark.parametrize("kind", ["TC", "USLP"])
+@given(seed=st.integers(0, 1 << 48))
+@settings(max_examples=120, deadline=None)
+def test_what_was_sent_comes_out(kind: str, seed: int) -> None:
+    traffic = run(seed, kind)
+    # what goes into truncated frames here is no packet
+    assume(all(service_of(traffic.channel, key[:3]) == "access" for key in traffic.truncated))
+    result = received(traffic)
+    assert result.account.lossless, result.account
+    assert result.account.totals["records"] == result.account.totals["frames"] == len(traffic.frames)
+    packets: dict[Any, list[bytes]] = defaultdict(list)
+    units: dict[Any, list[bytes]] = defaultdict(list)
+    for index in range(len(result.packets)):
+        packets[keyed(result.packets, index)].append(bytes(result.packets.packet_octets(index)))
+    assert result.units is not None
+    for index, octets in enumerate(result.units):
+        units[keyed(result.units, index)].append(bytes(octets))
+    expected: dict[Any, list[bytes]] = defaultdict(list)
+    for (*key, _), sent in [*traffic.sent.items(), *traffic.truncated.items()]:
+        expected[tuple(key)] += sent  # both services of a MAP: which was first is not told
+    for key in expected | packets | units:
+        service, sent = service_of(traffic.channel, key), expected[key]
+        if service == "packets":
+            assert Counter(packets[key]) == Counter(sent)
+        elif service == "access":
+            assert Counter(units[key]) == Counter(sent)
+        else:
+            got, whole = Counter(b"".join(units[key])), Counter(b"".join(sent))
+            assert got <= whole
+            assert got == whole or traffic.channel.fixed_frame_length
+
+
+@pytest.mark.parametrize("kind", ["TC", "USLP"])
+def test_any_split_of_the_frames_gives_the_same(kind: str) -> None:
+    for seed in range(20):
+        traffic = run(seed, kind)
+        whole, random, receiver = received(traffic), Random(seed), Receiver(traffic.channel, digest=True)
+        octets = b"".join(frame.octets for frame in traffic.frames)
+        packets = []
+        while octets:
+            size = random.randint(1, 90)
+            packets += [packet.encode() for packet in receiver.feed(octets[:size]).packets]
+            octets = octets[size:]
+        packets += [packet.encode() for packet in receiver.finish().packets]
+        assert packets == [packet.encode() for packet in whole.packets]
+        assert receiver.account.to_dict() == whole.account.to_dict()
 
 
 @pytest.mark.conforms("CCSDS 732.1-B-3", "4.2", "frame generation, read by another implementation")
@@ -490,3 +559,56 @@ def test_what_uslp_cannot_do_is_named() -> None:
     own = VirtualChannel(virtual_channel_id=3, cop="COP-1", frame_count_octets_sequence_controlled=2)
     with pytest.raises(ConfigurationError, match="COP-1 counts modulo 256"):
         Sender(link("USLP", 64, own)).packets(1, 3, 0)
+
+
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "master channel frame service, sending")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "master channel frame service, sending")
+@pytest.mark.parametrize("kind", ["TC", "USLP"])
+def test_a_master_channel_made_elsewhere_goes_as_it_is(kind: str) -> None:
+    keys = {"frame_error_control": True, **({"variable_frame_length": True} if kind == "USLP" else {})}
+    own = VirtualChannel(virtual_channel_id=3, segment_header=kind == "TC")
+    inner, outer = Sender(link(kind, 64, own, **keys)), Sender(link(kind, 64, own, **keys))
+    inner.packets(1, 3, 0).send(packet(100))
+    frames = [frame.octets for frame in inner.frames(9)]
+    assert len(frames) == 2
+    point = outer.master_channel_frames(1)
+    for octets in frames:
+        point.send(octets)
+    assert [frame.octets for frame in outer.frames(9)] == frames
+    with pytest.raises(ConfigurationError):
+        outer.packets(1, 3, 0)
+
+
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "insert service, sending and receiving")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.3", "insert zone")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.5", "operational control field")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "master channel OCF service, sending and receiving")
+def test_insert_zone_and_control_fields_of_uslp() -> None:
+    """Both ends: what is given for each frame comes out of it."""
+    master = MasterChannel(
+        spacecraft_id=1, operational_control_field=True, virtual_channels=(VirtualChannel(virtual_channel_id=3),)
+    )
+    channel = PhysicalChannel(
+        frame_type="USLP", frame_octets=64, insert_zone_octets=5, frame_error_control=True, master_channels=(master,)
+    )
+    sender = Sender(channel)
+    words = [b"\x01\x00\x00\x01", b"\x81\x00\x00\x02", b"\x01\x00\x00\x03"]
+    left = iter(words)
+    sender.operational_control_field(1).set(lambda: next(left))
+    zones = [b"zone1", b"zone2", b"zone3"]
+    for zone in zones:
+        sender.insert_zone().send(zone)
+    sender.packets(1, 3, 0).send(packet(60))
+    frames = sender.emit(3)
+    decoded = [
+        UslpTransferFrame.decode(frame.octets, frame_error_control_present=True, insert_zone_octets=5)
+        for frame in frames
+    ]
+    assert [frame.insert_zone for frame in decoded] == zones
+    assert [frame.operational_control_field for frame in decoded] == words
+    assert [frame.is_only_idle_data for frame in decoded] == [False, False, True]
+    result = receive(b"".join(frame.octets for frame in frames), channel)
+    assert result.frames is not None
+    assert bytes(result.frames.insert_zones()) == b"".join(zones)
+    assert result.frames.operational_control_fields()[1].astype(">u4").tobytes() == b"".join(words)
+    assert [one.encode() for one in result.packets] == [packet(60)]

@@ -21,6 +21,7 @@ def modes(steps: list[Radiated]) -> str:
     return "".join(str(step.mode.value) for step in steps)
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "7", "carrier modulation modes CMM-1 to CMM-4")
 @pytest.mark.conforms("CCSDS 231.0-B-4", "7", "PLOP-2, with an idle sequence after each CLTU")
 @given(st.integers(0, 4), st.integers(1, 3), st.integers(1, 3))
 def test_plop_2_keeps_the_carrier_modulated(cltus: int, repetitions: int, idle_octets: int) -> None:
@@ -104,7 +105,6 @@ def receive(decoder: CltuDecoder, steps: list[Radiated]) -> list[ReceivedCltu]:
     return received
 
 
-@pytest.mark.conforms("CCSDS 231.0-B-4", "7", "carrier modulation modes CMM-1 to CMM-4")
 @pytest.mark.conforms("CCSDS 231.0-B-4", "7", "repeated transmission of CLTUs")
 @given(
     st.lists(st.binary(min_size=1, max_size=50), max_size=5), st.integers(1, 3), st.sampled_from([1, 2]), st.booleans()

@@ -131,7 +131,8 @@ impl MapChannel {
             Some(DataField { content: Content::Command, .. }) => {
                 self.sequences[kind].account.control_command_frames += 1;
             }
-            Some(field) => self.take(frame, read, &field, late, row, sink),
+            // a truncated frame stands alone, too: it may come between the portions of a unit
+            Some(field) => self.take(frame, read, &field, late || read.truncated, row, sink),
             None => {
                 self.account.invalid_frames += 1;
                 self.gap(&[kind], 0, sink);

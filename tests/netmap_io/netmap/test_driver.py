@@ -215,7 +215,7 @@ def test_busy_poll_finds_frames_without_sleeping(kernel):
         timer.start()
         used = time.thread_time()
         assert got(far, timeout=5) == frames_of(1)
-        assert time.thread_time() - used > 0.01
+        assert time.thread_time() - used > 0.001  # asleep, it would be a tenth of that
         timer.join()
 
 

@@ -35,7 +35,7 @@ def card(kernel, monkeypatch, tmp_path):
 
 
 def run(*arguments: str, code: int = 0):
-    done = CliRunner().invoke(cli, ["sriov", *arguments], prog_name="netmap-io")
+    done = CliRunner().invoke(cli, ["sriov", *arguments], prog_name="netmap-io", env={"COLUMNS": "200"})
     assert done.exit_code == code, (done.output, done.exception)
     return done
 
