@@ -120,7 +120,9 @@ def test_the_count_has_28_bits_where_its_usage_flag_says_so() -> None:
     assert frame.extended_virtual_channel_frame_count == (9 << 24) + 7
 
 
-@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.4", "Only Idle Data frames on virtual channel 63, with the LFSR sequence")
+@pytest.mark.conforms(
+    "CCSDS 732.0-B-5", "4.1.4.1.6", "Only Idle Data frames on virtual channel 63, with the LFSR sequence"
+)
 def test_virtual_channel_63_carries_nothing() -> None:
     frame = AosTransferFrame.only_idle_data(
         spacecraft_id=3, virtual_channel_frame_count=1, data_octets=20, fill=OnlyIdleDataFill(), replay_flag=1

@@ -26,6 +26,8 @@ def test_published_words(case: dict[str, Any]) -> None:
     assert word.encode() == octets
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.5", "operational control field: CLCW")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.2.1.5", "COP in effect")
 def test_an_all_zero_field_reads_as_a_word_without_cop() -> None:
     assert Clcw.decode(bytes(4)).cop_in_effect == 0
 

@@ -106,6 +106,7 @@ def test_lengths_up_to_1024(octets: int) -> None:
     assert TcTransferFrame.decode(frame.encode(), **BOTH) == frame
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.3.2.2", "no segment header in a control command")
 @pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.2", "transfer frame version number 0; others refused")
 @pytest.mark.parametrize(
     "fields",

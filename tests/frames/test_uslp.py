@@ -204,6 +204,7 @@ def test_only_idle_data_frames_go_on_where_the_last_one_ended() -> None:
         UslpTransferFrame.only_idle_data(spacecraft_id=3, data_field_octets=3, fill=fill)
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "annex D", "truncated frames without insert zone, OCF, FECF and counts")
 @pytest.mark.parametrize(
     "fields",
     [

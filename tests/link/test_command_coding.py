@@ -29,6 +29,7 @@ def test_both_ends_agree(mode: Any, randomizer: bool | None) -> None:
     assert encoder.parameters == decoder.parameters
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "8", "managed parameters: code, tail, tolerated errors, randomizer, PLOP")
 def test_from_a_profile() -> None:
     tree = {"code": "LDPC (128,64)", "tail": "corrigendum 1", "start_sequence_tolerated_errors": 8, "plop": 2}
     coding = msgspec.convert(tree, CommandCoding)

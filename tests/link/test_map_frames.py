@@ -125,6 +125,8 @@ def check(reception: Reception, stream: MapStream) -> None:
     assert totals["skipped_octets"] + int(frames.lengths.sum()) == len(stream.octets)
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.4", "frames back to back, in any split")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.3", "frames back to back, in any split")
 @pytest.mark.parametrize(("name", "damage", "seed"), CASES[:: len(CASES) // 30 | 1])
 def test_the_split_changes_nothing(name: str, damage: int, seed: int) -> None:
     stream, random = made(name, damage, seed), Random(seed)
@@ -237,7 +239,7 @@ def test_a_recording_of_tc_frames_gives_its_truth() -> None:
 
 
 @pytest.mark.conforms(
-    "CCSDS 232.0-B-4", "3", "virtual channel frame service, receiving: whole frames with their channel"
+    "CCSDS 232.0-B-4", "3", "virtual and master channel frame service, receiving: whole frames with their channel"
 )
 def test_control_commands_are_counted_and_visible() -> None:
     frames = [
@@ -255,6 +257,7 @@ def test_control_commands_are_counted_and_visible() -> None:
     assert {row["bypass_flag"]: row["control_command_frames"] for row in reception.account.sequences} == {0: 0, 1: 2}
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.4", "type-B frames have no count; repeated type-A frames set aside")
 def test_expedited_frames_have_no_count_and_come_as_often_as_they_are_sent() -> None:
     frames = [tc_frame(b"\0\0\0\0\0\0\0", 9, bypass_flag=1)] * 3 + [tc_frame(b"\0\0\0\0\0\0\1", 3)] * 2
     (row,) = receive(b"".join(frames), tc_channel()).account.virtual_channels
@@ -393,13 +396,14 @@ def test_channels_and_maps_beyond_measure_are_set_aside() -> None:
     assert totals["frames"] + totals["surplus_channel_frames"] == 2000
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.3", "frames of variable length without attached sync markers")
 def test_frames_of_variable_length_are_not_behind_markers() -> None:
     with pytest.raises(ConfigurationError, match="frames of variable length come as such"):
         Receiver(channel(frame_type="USLP", frame_octets=80, variable_frame_length=True, synchronization={}))
 
 
 @pytest.mark.conforms(
-    "CCSDS 732.1-B-3", "3", "virtual channel frame service, receiving: whole frames with their channel"
+    "CCSDS 732.1-B-3", "3", "virtual and master channel frame service, receiving: whole frames with their channel"
 )
 def test_frames_of_variable_length_make_no_array() -> None:
     reception = receive(uslp_frame(b"\xe5x") + uslp_frame(b"\xe5xyz"), uslp_channel({}))

@@ -224,6 +224,7 @@ def test_packets_in_records_keep_their_times() -> None:
     assert batch.packets["reception_time_ns"].tolist() == [100, 101, 102, 103, 104]
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "3", "virtual channel OCF service, receiving")
 @pytest.mark.conforms(
     "CCSDS 132.0-B-3", "3", "virtual and master channel frame service, receiving: whole frames with their channel"
 )
@@ -266,6 +267,7 @@ def test_batch_equals_objects(seed: int) -> None:
     assert [int.from_bytes(field, "big") for field in fields] == words.tolist()
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2", "primary header")
 def test_the_tables_of_the_kernel_are_the_layouts() -> None:
     layouts = {
         "tm": tm.PRIMARY_HEADER,

@@ -188,7 +188,9 @@ def run(seed: int, kind: str | None = None) -> Traffic:
 @pytest.mark.conforms("CCSDS 732.0-B-5", "3", "virtual channel access service, sending and receiving")
 @pytest.mark.conforms("CCSDS 732.0-B-5", "3", "insert service, sending and receiving")
 @pytest.mark.conforms("CCSDS 732.0-B-5", "4.2", "packet and bitstream processing")
-@pytest.mark.conforms("CCSDS 732.0-B-5", "3", "master channel OCF service, sending and receiving")
+@pytest.mark.conforms(
+    "CCSDS 732.0-B-5", "3", "one OCF source for all virtual channels of a master channel, as an option"
+)
 @given(seeds)
 @settings(max_examples=150, deadline=None)
 def test_the_receiver_gives_back_what_was_sent(seed: int) -> None:
@@ -422,7 +424,9 @@ def test_idle_frames_of_tm_may_share_a_channel_with_packets() -> None:
     assert receiver.account.virtual_channels[0]["only_idle_data_frames"] == 2
 
 
-@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.4", "Only Idle Data frames on virtual channel 63, with the LFSR sequence")
+@pytest.mark.conforms(
+    "CCSDS 732.0-B-5", "4.1.4.1.6", "Only Idle Data frames on virtual channel 63, with the LFSR sequence"
+)
 def test_idle_data_of_aos_are_on_virtual_channel_63() -> None:
     (frame,) = Sender(link("AOS")).emit(1)
     assert frame.virtual_channel_id == 63

@@ -303,10 +303,10 @@ def test_the_window_is_kept() -> None:
     assert made.control.fop.outstanding_frames == 8
 
 
-@pytest.mark.conforms(
-    "CCSDS 232.1-B-2", "5", "managed parameters of FOP-1: window width, T1 initial, transmission limit, timeout type"
-)
-@pytest.mark.conforms("CCSDS 232.1-B-2", "6.1", "managed parameters of FARM-1: window width, positive window width")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 managed parameter: sliding window width")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 managed parameter: T1 initial")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 managed parameter: transmission limit")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6.1", "FARM-1 managed parameter: sliding window width")
 def test_the_profile_has_the_parameters_of_both_ends() -> None:
     own = {"virtual_channel_id": 3, "cop": "COP-1", "segment_header": True}
     table = {

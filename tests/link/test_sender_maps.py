@@ -364,6 +364,8 @@ def test_what_was_sent_comes_out(kind: str, seed: int) -> None:
             assert got == whole or traffic.channel.fixed_frame_length
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.4", "frames back to back, in any split")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.3", "frames back to back, in any split")
 @pytest.mark.parametrize("kind", ["TC", "USLP"])
 def test_any_split_of_the_frames_gives_the_same(kind: str) -> None:
     for seed in range(20):

@@ -77,6 +77,7 @@ def is_intact(case: dict[str, Any]) -> bool:
 INTACT = [case for case in load_vectors("232.0-B-4/tc_transfer_frame.toml") if is_intact(case)]
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.3.3", "control commands Unlock and Set V(R)")
 @pytest.mark.conforms("CCSDS 232.0-B-4", "4.3", "frame generation: published frames, octet for octet")
 @pytest.mark.parametrize("case", INTACT, ids=lambda case: case["id"])
 def test_published_tc_frames(case: dict[str, Any]) -> None:

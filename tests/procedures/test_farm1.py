@@ -221,7 +221,9 @@ def test_the_window_without_retransmission(data: st.DataObject, width: int) -> N
         assert farm.window(number) is (Event.E3 if number in ahead else Event.E4 if number in behind else Event.E5)
 
 
-@pytest.mark.conforms("CCSDS 232.1-B-2", "6.1", "managed parameters of FARM-1: window width, positive window width")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6.1", "FARM-1 managed parameter: sliding window width")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6.1", "FARM-1 managed parameter: positive window width")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6.1", "FARM-1 managed parameter: virtual channel identifier")
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -131,6 +131,8 @@ def test_nobody_ready_is_nobody_chosen(scheme: Turns[int]) -> None:
     assert scheme.choose([1]) == 1
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.2", "rate limits of virtual and master channels")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.3", "rate limits of MAPs, virtual and master channels")
 @given(st.integers(1, 10**7), st.integers(0, 3000), st.lists(st.integers(1, 2000), min_size=1, max_size=60), seeds)
 @settings(deadline=None)
 def test_no_window_sees_more_than_its_rate_and_one_unit(rate: int, burst: int, units: list[int], seed: int) -> None:
