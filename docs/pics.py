@@ -2,7 +2,7 @@
 
 A test says which features it holds with the marker `conforms`, once per feature:
 
-    @pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.7", "frame length, of 5 to 1024 octets")
+    @pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.7", "frame length, frames of 6 to 1024 octets")
 
 or, for all tests of a file, `pytestmark = pytest.mark.conforms(...)`, or a list of them.  `partial="what is missing"`
 may follow.  What no test can show, because it is not built, stands in not-built.toml.

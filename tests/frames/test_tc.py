@@ -98,7 +98,7 @@ def test_any_octets_are_a_control_command_or_raise(octets: bytes) -> None:
             decode_control_command(octets)
 
 
-@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.7", "frame length, frames of 5 to 1024 octets")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.7", "frame length, frames of 6 to 1024 octets")
 @pytest.mark.parametrize("octets", [6, 7, 1023, 1024])
 def test_lengths_up_to_1024(octets: int) -> None:
     frame = TcTransferFrame(**FRAME | {"transfer_frame_data_unit": bytes(octets - 5)})

@@ -144,8 +144,12 @@ def test_a_pointer_is_none_where_data_are_synchronous() -> None:
     assert not frame.is_only_idle_data
 
 
-@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2.7.5", "segment length identifier 11 where data are synchronous")
-@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.3", "secondary header: lengths and versions that cannot be refused")
+@pytest.mark.conforms(
+    "CCSDS 132.0-B-3",
+    "4.1.2.7",
+    "segment length identifier 11 and packet order flag 0 where the synchronization flag is 0",
+)
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.3", "secondary header: impossible lengths and versions refused")
 @pytest.mark.parametrize(
     "fields",
     [

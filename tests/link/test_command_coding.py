@@ -13,7 +13,7 @@ from ccsds.link.command_coding import CommandCoding
 from ccsds.procedures.plop import CarrierModulationMode
 
 
-@pytest.mark.conforms("CCSDS 231.0-B-4", "8", "managed parameters")
+@pytest.mark.conforms("CCSDS 231.0-B-4", "8", "both ends from one set of managed parameters")
 @pytest.mark.parametrize("mode", ["detect", "correct"])
 @pytest.mark.parametrize("randomizer", [None, False, True])
 def test_both_ends_agree(mode: Any, randomizer: bool | None) -> None:

@@ -175,6 +175,7 @@ def run(seed: int, kind: str | None = None) -> Traffic:
     return traffic
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.2", "packet processing: idle packets")
 @pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2.5", "master channel frame count")
 @pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2.6", "virtual channel frame count")
 @pytest.mark.conforms("CCSDS 132.0-B-3", "3", "virtual channel packet service, sending")
@@ -278,6 +279,7 @@ def test_the_slow_receiver_agrees(seed: int) -> None:
             assert extraction.dropped_mismatch == extraction.unknown_packet_versions == extraction.invalid_packets == 0
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.2", "packet and bitstream processing")
 @given(seeds)
 @settings(max_examples=100, deadline=None)
 def test_each_unit_ends_in_one_frame(seed: int) -> None:

@@ -160,6 +160,7 @@ def test_damage_under_error_control_is_refused_or_kept(packet: Any, data: st.Dat
         assert kept.encode() == octets
 
 
+@pytest.mark.conforms("ECSS-E-ST-70-41C", "7.4", "packet type and secondary header flag")
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
@@ -193,6 +194,7 @@ def test_acknowledgements_have_names() -> None:
     assert Acknowledgement(PusTelecommand.decode(packet.encode()).acknowledgement_flags) == wanted
 
 
+@pytest.mark.conforms("ECSS-E-ST-70-41C", "7.4", "fields out of range refused")
 @pytest.mark.parametrize(
     "fields",
     [

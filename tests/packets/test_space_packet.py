@@ -101,6 +101,7 @@ def test_an_idle_packet_with_secondary_header_decodes_but_is_not_made() -> None:
         packet.replace()
 
 
+@pytest.mark.conforms("CCSDS 133.0-B-2", "4.1.3", "fields out of range refused")
 def test_what_does_not_fit_names_field_and_clause() -> None:
     with pytest.raises(EncodeError, match=r"application_process_id is 2048.*4\.1\.3\.3\.4"):
         SpacePacket(application_process_id=2048, packet_data_field=b"x")

@@ -42,6 +42,7 @@ def run(
     return found + extractor.finish(), extractor.counters
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.3", "packet extraction: packets over frames, losses of frames")
 @pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2.7.6", "first header pointer")
 @pytest.mark.conforms("CCSDS 132.0-B-3", "4.3", "packet extraction: packets over frames, losses of frames")
 @given(
@@ -115,6 +116,7 @@ def test_an_idle_packet_cut_off_at_the_end_of_a_frame() -> None:
     assert (counters.dropped_mismatch, counters.pointer_mismatches) == (1, 1)
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.3", "packet extraction: first header pointer against packet length")
 @pytest.mark.conforms("CCSDS 132.0-B-3", "4.3", "packet extraction: first header pointer against packet length")
 def test_a_pointer_that_contradicts_the_length() -> None:
     found, counters = run([(A[:6], 0), (A[6:] + b"x" + B, 5)], INCOMPLETE)
@@ -163,6 +165,7 @@ def test_a_pointer_behind_the_zone() -> None:
     assert (counters.pointers_invalid, counters.dropped_pointer_invalid) == (1, 1)
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.3", "packet extraction: maximum length of a packet")
 @pytest.mark.parametrize(
     ("start", "counter"),
     [
@@ -195,6 +198,7 @@ def test_special_pointers_are_as_wide_as_the_field() -> None:
     assert [packet.octets for packet in found] == [filler, B]
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.3", "packet extraction: valid packet version numbers")
 def test_versions_are_chosen() -> None:
     only_space = ExtractionParameters(valid_packet_versions=frozenset({0}))
     found, counters = run([(A + b"\xe0" + B, 0)], only_space)
