@@ -63,6 +63,9 @@ def test_the_statement_of_conformance_has_what_the_markers_say() -> None:
     assert set(DOCUMENTS) <= {row.document for row in pics.rows()}
     for row in pics.rows():
         assert row.tests or row.supported == "no", row
+        assert all(re.search(r"(\.py|::test_\w+)$", test) for test in row.tests), row
+    for row in pics.not_built():
+        assert set(row) == {"document", "clause", "feature", "reason"}, row
     assert len({row[:3] for row in pics.rows()}) == len(pics.rows()), "a feature has one answer"
     features = {(claim.document, claim.clause, claim.feature) for claim in claims}
     absent = {(row["document"], row["clause"], row["feature"]) for row in pics.not_built()}
