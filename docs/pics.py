@@ -2,7 +2,7 @@
 
 A test says which features it holds with the marker `conforms`, once per feature:
 
-    @pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.7", "frame length, of 5 to 1024 octets")
+    @pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.7", "frame length, frames of 6 to 1024 octets")
 
 or, for all tests of a file, `pytestmark = pytest.mark.conforms(...)`, or a list of them.  `partial="what is missing"`
 may follow.  What no test can show, because it is not built, stands in not-built.toml.
@@ -13,14 +13,15 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 NOT_BUILT = ROOT / "docs" / "not-built.toml"
 MARKER = "conforms"
+COP_1 = "CCSDS 232.1-B-2"
 
 
 class Claim(NamedTuple):
@@ -73,34 +74,86 @@ def not_built() -> list[dict[str, str]]:
     return rows
 
 
-def page() -> str:
-    """A table per document, sorted by clause."""
+class Row(NamedTuple):
+    """A line of a table; `supported` is yes, partly or no, with `why`."""
+
+    document: str
+    clause: str
+    feature: str
+    supported: str
+    why: str
+    tests: tuple[str, ...]
+
+
+def rows() -> list[Row]:
+    """Each feature once, by document and clause."""
     tests: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
     for claim in claims():
         tests[claim[:4]].append(claim.test)
-    rows = [
-        (document, clause, feature, f"partly: {partial}" if partial else "yes", _tests(named))
+    found = [
+        Row(document, clause, feature, "partly" if partial else "yes", partial, tuple(named))
         for (document, clause, feature, partial), named in tests.items()
     ]
-    rows += [(row["document"], row["clause"], row["feature"], f"no: {row['reason']}", "") for row in not_built()]
-    rows.sort(key=lambda row: (row[0], clause_order(row[1]), row[2]))
-    parts = []
-    for document in dict.fromkeys(row[0] for row in rows):
-        parts.append(f"\n### {document}\n\n| clause | feature | supported | test |\n|---|---|---|---|")
+    found += [Row(row["document"], row["clause"], row["feature"], "no", row["reason"], ()) for row in not_built()]
+    return sorted(found, key=lambda row: (row.document, clause_order(row.clause), _by_number(row.feature)))
+
+
+def page() -> str:
+    """A summary, and a table per document, sorted by clause."""
+    by_document: dict[str, list[Row]] = defaultdict(list)
+    for row in rows():
+        by_document[row.document].append(row)
+    parts = ["| document | features | yes | partly | no |\n|---|---:|---:|---:|---:|"]
+    for document, own in by_document.items():
+        counts = Counter(row.supported for row in own)
+        parts.append(f"| {document} | {len(own)} | {counts['yes']} | {counts['partly']} | {counts['no']} |")
+    for document, own in by_document.items():
+        parts.append(f"\n### {document}\n")
+        if document == COP_1:
+            parts.append(cells_tested() + "\n")
+        parts.append("| clause | feature | supported | test |\n|---|---|---|---|")
         parts += [
-            f"| {clause} | {feature} | {said} | {test} |"
-            for name, clause, feature, said, test in rows
-            if name == document
+            f"| {row.clause} | {row.feature} | {': '.join(filter(None, row[3:5]))} | {_tests(row.tests)} |"
+            for row in own
         ]
     return "\n".join(parts) + "\n"
 
 
-def _tests(names: list[str]) -> str:
+def cells() -> dict[str, tuple[int, int, int]]:
+    """Of FOP-1 and FARM-1: cells of the table, those tested by what they do, those tested to be refused.
+
+    tests/docs/test_conformance.py holds these to the cases of the tests of both.
+    """
+    from ccsds.procedures import farm1, fop1_table
+    from ccsds.testing.reference_fop1 import CANNOT_OCCUR, CELLS
+
+    never = sum(farm1.Action.CANNOT_OCCUR in cell.actions for cell in farm1.TABLE.values())
+    return {
+        "FOP-1": (len(fop1_table.TABLE), len(set(CELLS) - CANNOT_OCCUR), len(CANNOT_OCCUR)),
+        "FARM-1": (len(farm1.TABLE), len(farm1.TABLE) - never, never),
+    }
+
+
+def cells_tested() -> str:
+    """The counts as a sentence for each machine."""
+    return "\n".join(
+        f"{name}: {does + never} of {whole} cells of the table are tested, {does} by what they do and {never}, which "
+        "cannot occur, by how they are refused.  What each cell rests on is in [COP-1](cop1.md)."
+        for name, (whole, does, never) in cells().items()
+    )
+
+
+def _tests(names: Sequence[str]) -> str:
     shown = [f"`{name.removeprefix('tests/')}`" for name in names[:3]]
     more = [f"and {len(names) - 3} more"] if len(names) > 3 else []
     return "<br>".join(shown + more)
 
 
 def clause_order(clause: str) -> list[tuple[int, str]]:
-    """Clauses as they stand in a book: 4.1.10 behind 4.1.9."""
-    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"[.\s-]+", clause)]
+    """Clauses as they stand in a book: 4.1.10 behind 4.1.9, annexes behind all sections."""
+    return [(int(part), "") if part.isdecimal() else (1000, part) for part in re.split(r"[.,\s-]+", clause)]
+
+
+def _by_number(feature: str) -> list[tuple[int, str]]:
+    """E2 before E10."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", feature)]

@@ -52,6 +52,7 @@ def test_published_codeblocks(case: dict[str, Any]) -> None:
         assert (decoded, corrected.tolist()) == (information, [0])
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "3", "BCH (63,56) encoding: complemented parity, filler bit 0")
 def test_parity_is_complemented_and_the_filler_bit_is_zero() -> None:
     assert bch.encode(bytes(7)) == bytes(7) + b"\xfe"
     # A placeholder of zeros, as some published dumps have it, is no codeblock; seven errors look like one.

@@ -65,6 +65,8 @@ def test_fill_that_is_randomized_is_an_option_and_decodes_too() -> None:
     assert CltuDecoder(randomizer=True).feed(unit)[0].octets == frame + b"\x55" * 6
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "5.2.2", "start sequences: 16 bits with BCH, 64 bits with LDPC")
+@pytest.mark.conforms("CCSDS 231.0-B-4", "5.2.4", "tail sequence of BCH")
 def test_sequences_are_the_published_ones() -> None:
     assert CODES["BCH"].start_sequence.hex() == constant("bch-start")["octets"]
     assert CODES["BCH"].tails["standard"].hex() == constant("bch-tail")["octets"]
@@ -84,6 +86,7 @@ def test_the_sequence_of_telecommand_is_not_that_of_telemetry() -> None:
     assert sequence_octets("telecommand", 2) != sequence_octets("short", 2)
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "5.2.3", "fill: octets 55 hex up to a whole number of codewords")
 @given(st.binary(min_size=1, max_size=600), st.sampled_from([(False, False), (True, False), (True, True)]))
 def test_equals_the_steps_one_after_the_other(frame: bytes, randomization: tuple[bool, bool]) -> None:
     randomizer, randomize_fill = randomization
@@ -104,6 +107,7 @@ def test_a_batch_is_single_cltus_side_by_side(frames: list[bytes], randomizer: b
     assert (again.octets, again.offsets.tolist()) == (octets, offsets.tolist())
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "8", "maximum length of a CLTU")
 def test_what_cannot_be_sent() -> None:
     encoder = CltuEncoder(maximum_cltu_octets=26)
     assert len(encoder.encode(bytes(14))) == 26
@@ -117,6 +121,7 @@ def test_what_cannot_be_sent() -> None:
     assert encoder.encode_frames([]) == (b"", np.zeros(1, np.uint64))
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "6", "TC randomizer mandatory with LDPC, optional with BCH")
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -90,6 +90,7 @@ def test_equals_the_oracle(bits: str, chosen: dict[str, Any]) -> None:
     assert [*decoder.feed_bits(bit_array(bits)), *decoder.finish()] == expected(bits, chosen)
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "5.3", "octets, bits and soft symbols, in any split")
 @settings(max_examples=150)
 @given(streams(), options, st.lists(st.tuples(st.sampled_from("obs"), st.integers(0, 90)), max_size=40))
 def test_any_split_into_octets_bits_and_symbols_is_one_stream(
@@ -149,6 +150,7 @@ def test_errors_in_the_start_sequence(offset: int, mode: Any, tolerated: int) ->
             assert not received
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "5.3", "one corrected error in each codeblock of a CLTU")
 def test_one_error_in_each_codeblock() -> None:
     frame = random.Random(3).randbytes(700)
     unit = bytearray(CltuEncoder(randomizer=True).encode(frame))
@@ -173,6 +175,7 @@ def test_decoding_ends_at_the_first_rejected_codeblock() -> None:
     assert decoder.state == CltuState.SEARCH
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "5.3", "next start sequence found inside a rejected codeblock")
 def test_the_next_cltu_may_follow_at_once_and_may_begin_in_a_rejected_codeblock() -> None:
     encoder = CltuEncoder()
     first, second = encoder.encode(b"first 1"), encoder.encode(b"second 2")
@@ -209,6 +212,7 @@ def test_states() -> None:
             use()
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "8", "maximum length of a CLTU")
 def test_a_cltu_of_the_greatest_length_ends_with_its_tail_and_a_longer_one_is_cut() -> None:
     encoder = CltuEncoder()
     unit = encoder.encode(bytes(70))

@@ -100,6 +100,7 @@ def test_each_tail_and_none(tail: Tail) -> None:
     assert [unit.bit_position for unit in received] == [128, 8 * (36 + len(unit))]
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "5.2.4", "LDPC without tail sequence")
 @pytest.mark.parametrize("code", LDPC)
 def test_without_a_tail_the_next_cltu_may_follow_at_once(code: Code) -> None:
     encoder = CltuEncoder(code)
@@ -155,6 +156,7 @@ def test_soft_symbols_in_noise(code: Code, es_n0_db: float) -> None:
     assert sum(unit.bit_position in positions for unit in received) >= 19
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "5.3", "start sequence of 64 bits with a managed number of tolerated errors")
 @pytest.mark.parametrize(("errors", "found"), [(3, True), (4, False)])
 def test_errors_in_the_start_sequence(errors: int, found: bool) -> None:
     unit = bytearray(CltuEncoder("LDPC (128,64)").encode(FRAME))

@@ -100,6 +100,7 @@ def decoded_as_tuple(decoded: LdpcDecoded) -> tuple[object, ...]:
 # Encoding
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "4", "LDPC (128,64) encoding")
 @pytest.mark.parametrize("case", of_kind("codeword"))
 def test_published_codewords(case: dict[str, Any]) -> None:
     code = LdpcCode(case["code"])
@@ -109,6 +110,7 @@ def test_published_codewords(case: dict[str, Any]) -> None:
     assert decoded_as_tuple(code.decode_hard(codeword)) == (message, [True], [0], [0], [False])
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "4", "LDPC (512,256) encoding")
 @pytest.mark.parametrize("case", of_kind("matrix"))
 def test_published_generators(case: dict[str, Any]) -> None:
     """Row r of a block of the generator is its first row, each circulant of which is turned right r times."""
@@ -136,6 +138,8 @@ def test_codewords_of_a_published_cltu(case: dict[str, Any]) -> None:
     assert TC_LDPC_128_64.decode_hard(codewords).octets.startswith(bytes.fromhex(case["frame"]))
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "4", "LDPC (128,64) encoding")
+@pytest.mark.conforms("CCSDS 231.0-B-4", "4", "LDPC (512,256) encoding")
 @pytest.mark.parametrize("code", CODES, ids=str)
 def test_encoder_is_that_of_the_twin(code: LdpcCode) -> None:
     information = np.random.default_rng(1).bytes(500 * code.information_octets)
@@ -150,6 +154,7 @@ def test_encoder_is_that_of_the_twin(code: LdpcCode) -> None:
     assert not code.syndrome_is_zero(damaged).any()
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "4", "LDPC error detection by the syndromes")
 @given(st.sampled_from(CODES), st.binary(max_size=512))
 def test_syndrome_is_that_of_the_twin(code: LdpcCode, octets: bytes) -> None:
     octets = octets[: len(octets) // code.codeword_octets * code.codeword_octets]
@@ -224,6 +229,7 @@ def sum_product_twin(matrix: Bits, llr: NDArray[np.float32], limit: int) -> tupl
     return None, limit
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "4", "LDPC decoding from soft symbols: min-sum")
 @pytest.mark.parametrize(("code", "ebn0_db", "words"), [(TC_LDPC_128_64, 2.0, 30), (TC_LDPC_512_256, 1.8, 6)])
 def test_min_sum_is_that_of_the_twin(code: LdpcCode, ebn0_db: float, words: int) -> None:
     limit = 12
@@ -243,6 +249,7 @@ def test_min_sum_is_that_of_the_twin(code: LdpcCode, ebn0_db: float, words: int)
     assert_sound(code, (llr < 0).astype(np.uint8), decoded, limit)
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "4", "LDPC decoding from soft symbols: sum-product")
 @pytest.mark.parametrize(("code", "ebn0_db", "words"), [(TC_LDPC_128_64, 2.0, 40), (TC_LDPC_512_256, 1.9, 3)])
 def test_sum_product_is_that_of_the_twin(code: LdpcCode, ebn0_db: float, words: int) -> None:
     limit = 10
@@ -279,6 +286,7 @@ def nearest_word(code: LdpcCode, llr: NDArray[np.float32], order: int) -> Bits:
     return np.asarray(candidates[np.argmax((1 - 2 * candidates) @ integers)], np.uint8)
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "4", "LDPC decoding: ordered statistics, as an option")
 @pytest.mark.parametrize("order", [0, 1, 2])
 def test_ordered_statistics_is_that_of_the_twin(order: int) -> None:
     code = TC_LDPC_128_64
@@ -355,6 +363,7 @@ def test_any_ratios_decode(llr: NDArray[np.float32], limit: int, algorithm: Any,
         ).all()
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "4", "LDPC decoding from hard decisions")
 @given(st.sampled_from(CODES), st.binary(max_size=256), st.integers(1, 30))
 def test_any_octets_decode_or_are_cut_short(code: LdpcCode, octets: bytes, limit: int) -> None:
     whole = len(octets) // code.codeword_octets * code.codeword_octets
@@ -451,6 +460,7 @@ def tolerated(words: int, rate: float) -> float:
     return 5 * float(np.sqrt(words * rate * (1 - rate))) + 1
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "4", "LDPC decoding: codeword error rates as published")
 @pytest.mark.parametrize("case", [case for case in of_kind("performance") if case.values[0]["cwer"] > 0.01])
 def test_codeword_error_rate(case: dict[str, Any]) -> None:
     """Sum-product as simulated by somebody else; min-sum no worse, and no better than a gain of 0.3 dB would be."""

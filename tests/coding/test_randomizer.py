@@ -30,6 +30,8 @@ SLOW = {sequence: slow_sequence(sequence, 17000) for sequence in REGISTERS}
 sequences = st.sampled_from(["short", "long", "telecommand"])
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "6", "TC randomizer sequence: generator of 8 bits, preset to ones")
+@pytest.mark.conforms("CCSDS 131.0-B-5", "10", "pseudo-randomizers, of 255 and of 131071 bits")
 @given(sequences, st.integers(0, 17000))
 def test_sequence_equals_the_shift_register(sequence: Sequence, length: int) -> None:
     assert sequence_octets(sequence, length) == SLOW[sequence][:length]
@@ -45,6 +47,7 @@ def test_every_block_starts_the_sequence_anew(octets: bytes, sequence: Sequence,
     assert randomize(randomized, sequence, block_octets) == octets
 
 
+@pytest.mark.conforms("CCSDS 131.0-B-5", "10", "pseudo-randomizers, of 255 and of 131071 bits")
 def test_the_long_sequence_repeats_after_131071_octets() -> None:
     twice = sequence_octets("long", 2 * 131071)
     assert twice[:131071] == twice[131071:]

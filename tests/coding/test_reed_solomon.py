@@ -78,6 +78,9 @@ def damaged(code: ReedSolomonCode, block: bytes, counts: list[int], source: rand
 seeds = st.integers(0, 2**32 - 1).map(random.Random)
 
 
+@pytest.mark.conforms("CCSDS 131.0-B-5", "4", "Reed-Solomon encoding: E = 16 and 8")
+@pytest.mark.conforms("CCSDS 131.0-B-5", "4", "shortened codeblocks (virtual fill)")
+@pytest.mark.conforms("CCSDS 131.0-B-5", "annex F", "dual basis; the conventional one as an option")
 @settings(deadline=None, max_examples=40)
 @given(codes(), seeds)
 def test_check_symbols_are_those_of_reedsolo(code: ReedSolomonCode, source: random.Random) -> None:
@@ -85,6 +88,7 @@ def test_check_symbols_are_those_of_reedsolo(code: ReedSolomonCode, source: rand
     assert code.encode(frame) == peer_encode(code, frame)
 
 
+@pytest.mark.conforms("CCSDS 131.0-B-5", "4", "Reed-Solomon decoding: E = 16 and 8")
 @settings(deadline=None, max_examples=15)
 @given(seeds, st.sampled_from([16, 8]), st.integers(0, 20), st.integers(0, 100))
 def test_decodes_what_reedsolo_decodes(source: random.Random, error_correction: int, count: int, fill: int) -> None:
@@ -100,6 +104,8 @@ def test_decodes_what_reedsolo_decodes(source: random.Random, error_correction: 
         assert code.encode(bytes(frame)) == bytes(block)
 
 
+@pytest.mark.conforms("CCSDS 131.0-B-5", "4", "Reed-Solomon decoding: E = 16 and 8")
+@pytest.mark.conforms("CCSDS 131.0-B-5", "4", "symbol interleaving, depths 1, 2, 3, 4, 5 and 8")
 @settings(deadline=None)
 @given(codes(), seeds, st.data())
 def test_corrected_equals_injected(code: ReedSolomonCode, source: random.Random, data: st.DataObject) -> None:

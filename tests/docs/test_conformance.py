@@ -26,6 +26,22 @@ def test_a_row_names_what_exists(row: dict[str, str]) -> None:
     assert (ROOT / row["tests"]).is_file(), f"{row['tests']} does not exist"
 
 
+DOCUMENTS = [
+    "CCSDS 131.0-B-5",
+    "CCSDS 132.0-B-3",
+    "CCSDS 133.0-B-2",
+    "CCSDS 133.1-B-3",
+    "CCSDS 231.0-B-4",
+    "CCSDS 232.0-B-4",
+    "CCSDS 232.1-B-2",
+    "CCSDS 301.0-B-4",
+    "CCSDS 702.1-B-1",
+    "CCSDS 732.0-B-5",
+    "CCSDS 732.1-B-3",
+    "ECSS-E-ST-70-41C",
+]
+
+
 def module_of_docs(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
     assert spec is not None
@@ -44,9 +60,44 @@ def test_the_statement_of_conformance_has_what_the_markers_say() -> None:
         assert re.fullmatch(r"(CCSDS \d{3}\.\d-B-\d+|ECSS-E-\S+)", claim.document), claim
         assert re.fullmatch(r"([1-9A-Z]|annex [A-Z])[\w.]*(, ([1-9A-Z]|annex [A-Z])[\w.]*)*", claim.clause), claim
         assert f"| {claim.clause} | {claim.feature} |" in page
+    assert set(DOCUMENTS) <= {row.document for row in pics.rows()}
+    for row in pics.rows():
+        assert row.tests or row.supported == "no", row
+        assert all(re.search(r"(\.py|::test_\w+)$", test) for test in row.tests), row
+    for row in pics.not_built():
+        assert set(row) == {"document", "clause", "feature", "reason"}, row
+    assert len({row[:3] for row in pics.rows()}) == len(pics.rows()), "a feature has one answer"
     features = {(claim.document, claim.clause, claim.feature) for claim in claims}
     absent = {(row["document"], row["clause"], row["feature"]) for row in pics.not_built()}
     assert not features & absent
+
+
+def cases_of(path: str, test: str, argument: str) -> set[tuple[str, str]]:
+    """The cells that a test is run for: event and state."""
+    spec = importlib.util.spec_from_file_location(f"cells_of_{test}", ROOT / "tests" / "procedures" / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    (marks,) = (
+        mark.args[1]
+        for mark in getattr(module, test).pytestmark
+        if mark.name == "parametrize" and mark.args[0] == argument
+    )
+    return {tuple(getattr(part, "name", part) for part in cell) for cell in marks}
+
+
+def test_the_cells_said_to_be_tested_are_the_cases_of_the_tests() -> None:
+    fop = cases_of("test_fop1.py", "test_each_cell_does_what_it_says", "cell")
+    refused = cases_of("test_fop1.py", "test_what_cannot_occur_is_a_defect_of_ours", "cell")
+    farm = cases_of("test_farm1.py", "test_each_cell_does_what_it_says", "cell")
+    pics = module_of_docs("pics")
+    assert not fop & refused
+    assert pics.cells()["FOP-1"] == (len(fop | refused), len(fop), len(refused))
+    whole, does, never = pics.cells()["FARM-1"]
+    assert len(farm) == whole == does + never
+    assert "300 of 300 cells" in pics.page()
+    assert "33 of 33 cells" in pics.page()
 
 
 @pytest.mark.parametrize("words", ["document, '1', 'x'", "'CCSDS', '1', 'x', whole='y'", "'CCSDS', '1'"])

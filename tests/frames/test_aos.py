@@ -51,6 +51,9 @@ def syndromes(header: bytes, check: int) -> list[int]:
     return values
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.2", "primary header, from published octets")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.2.3", "virtual channel identifier")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.2.4", "virtual channel frame count")
 @pytest.mark.parametrize("case", load_vectors("732.0-B-5/aos_transfer_frame.toml"), ids=lambda case: case["id"])
 def test_published_octets(case: dict[str, Any]) -> None:
     octets = bytes.fromhex(case["octets"])
@@ -69,6 +72,8 @@ def test_published_octets(case: dict[str, Any]) -> None:
         assert frame.multiplexing_protocol_data_unit.fhp == case["mpdu_fhp"]
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.2.6", "frame header error control, encoding")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.6", "frame error control field")
 @given(aos_transfer_frames())
 def test_both_check_fields_agree_with_others(frame: AosTransferFrame) -> None:
     octets = frame.encode()
@@ -80,6 +85,7 @@ def test_both_check_fields_agree_with_others(frame: AosTransferFrame) -> None:
         assert syndromes(octets[:6], check) == [0, 0, 0, 0]
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.2.6", "frame header error control, correction of up to two symbols")
 @given(frame=aos_transfer_frames(), data=st.data())
 def test_up_to_two_nibbles_of_the_header_are_repaired(frame: AosTransferFrame, data: st.DataObject) -> None:
     frame = frame.replace(frame_header_error_control_present=True)
@@ -92,6 +98,7 @@ def test_up_to_two_nibbles_of_the_header_are_repaired(frame: AosTransferFrame, d
         AosTransferFrame.decode(octets, **frame.managed_parameters)
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.2.2.3", "spacecraft identifier of 10 bits, and of 8 bits up to issue 4")
 def test_issue_decides_how_the_spacecraft_id_is_read() -> None:
     (case,) = (c for c in load_vectors("732.0-B-5/aos_transfer_frame.toml") if c["id"] == "issue-5-ten-bit-scid")
     octets = bytes.fromhex(case["octets"])
@@ -105,6 +112,7 @@ def test_issue_decides_how_the_spacecraft_id_is_read() -> None:
         AosTransferFrame(**FRAME | {"spacecraft_id": 256}, issue=4)
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.2.5.3", "VC frame count usage flag")
 def test_the_count_has_28_bits_where_its_usage_flag_says_so() -> None:
     cycle = {"virtual_channel_frame_count_cycle": 9}
     assert AosTransferFrame(**FRAME, **cycle).extended_virtual_channel_frame_count == 7
@@ -112,6 +120,9 @@ def test_the_count_has_28_bits_where_its_usage_flag_says_so() -> None:
     assert frame.extended_virtual_channel_frame_count == (9 << 24) + 7
 
 
+@pytest.mark.conforms(
+    "CCSDS 732.0-B-5", "4.1.4.1.6", "Only Idle Data frames on virtual channel 63, with the LFSR sequence"
+)
 def test_virtual_channel_63_carries_nothing() -> None:
     frame = AosTransferFrame.only_idle_data(
         spacecraft_id=3, virtual_channel_frame_count=1, data_octets=20, fill=OnlyIdleDataFill(), replay_flag=1
@@ -121,6 +132,9 @@ def test_virtual_channel_63_carries_nothing() -> None:
     assert not AosTransferFrame(**FRAME).is_only_idle_data
 
 
+@pytest.mark.conforms(
+    "CCSDS 732.0-B-5", "4.1.4.2.2", "M_PDU first header pointer, of 16 bits, and of 11 bits up to issue 4"
+)
 @pytest.mark.parametrize(
     ("octets", "issue", "spare", "pointer", "idle", "without_start"),
     [
@@ -145,6 +159,10 @@ def test_issue_decides_how_wide_the_first_header_pointer_is(
     assert frame.multiplexing_protocol_data_unit == unit
 
 
+@pytest.mark.conforms(
+    "CCSDS 732.0-B-5", "4.1.4.2.2", "M_PDU first header pointer, of 16 bits, and of 11 bits up to issue 4"
+)
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.4.2.2", "M_PDU first header pointer: no packet starts, only idle data")
 @pytest.mark.parametrize("case", load_vectors("732.0-B-5/m_pdu.toml"), ids=lambda case: case["id"])
 def test_published_pointers(case: dict[str, Any]) -> None:
     octets = bytes.fromhex(case["octets"]) + b"zone"
@@ -155,6 +173,8 @@ def test_published_pointers(case: dict[str, Any]) -> None:
     assert unit.encode() == octets
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.4.2", "M_PDU")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.4.3", "B_PDU")
 def test_what_a_data_field_holds() -> None:
     unit = MultiplexingProtocolDataUnit(first_header_pointer=2, packet_zone=b"abc")
     frame = AosTransferFrame(**FRAME | {"transfer_frame_data_field": unit.encode()})
@@ -166,6 +186,7 @@ def test_what_a_data_field_holds() -> None:
     assert frame.bitstream_protocol_data_unit.user_bits == 5
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.4.3.3", "bitstream data pointer")
 @pytest.mark.parametrize(("pointer", "bits"), [(0, 1), (15, 16), (16, 16), (NO_IDLE_DATA, 16), (ONLY_IDLE_BITS, 0)])
 def test_bits_of_user_data(pointer: int, bits: int) -> None:
     octets = pointer.to_bytes(2, "big") + b"\xff\xff"
@@ -206,6 +227,7 @@ def test_frames_that_cannot_be(fields: dict[str, Any]) -> None:
         BitstreamProtocolDataUnit(bitstream_data_pointer=8, bitstream_data_zone=b"a")
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.2.2.2", "transfer frame version number 1; others refused")
 def test_another_version_is_refused() -> None:
     octets = bytearray(AosTransferFrame(**FRAME).encode())
     octets[0] ^= 0x40

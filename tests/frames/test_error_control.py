@@ -33,6 +33,7 @@ kinds = st.sampled_from([CRC_16, CRC_32])
 headers = st.binary(min_size=6, max_size=6)
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.6", "frame error control field")
 @given(st.binary(max_size=2100), kinds)
 def test_remainder_equals_crcmod(octets: bytes, code: CyclicCode) -> None:
     assert frame_error_control(octets, code) == PEERS[code](octets)
@@ -52,6 +53,7 @@ def test_verify_inverts_append(octets: bytes, code: CyclicCode, kind: type) -> N
     assert verify_frame_error_control(kind(frame), code) == octets
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.6", "frame error control decoding")
 @given(st.binary(min_size=1, max_size=300), kinds, st.data())
 def test_damage_is_noticed(octets: bytes, code: CyclicCode, data: st.DataObject) -> None:
     frame = bytearray(append_frame_error_control(octets, code))
@@ -109,6 +111,7 @@ def changed(header: bytes, symbol: int, value: int) -> bytes:
     return bytes(octets)
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.2.6", "frame header error control, encoding")
 @given(headers)
 def test_header_with_its_field_has_all_the_roots(header: bytes) -> None:
     whole = append_header_error_control(header)
@@ -119,6 +122,7 @@ def test_header_with_its_field_has_all_the_roots(header: bytes) -> None:
     assert correct_header(whole) == (whole, 0)
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.2.6", "frame header error control, correction of up to two symbols")
 @given(headers, st.sampled_from(list(itertools.combinations(range(10), 2))), st.integers(1, 15), st.integers(0, 15))
 def test_two_symbols_are_corrected(header: bytes, places: tuple[int, int], first: int, second: int) -> None:
     sent = append_header_error_control(header)

@@ -26,6 +26,7 @@ BOTH: dict[str, Any] = {"segment_header_present": False, "frame_error_control_pr
 CASES = load_vectors("232.0-B-4/tc_transfer_frame.toml")
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.4.3", "frame error control decoding")
 @pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2", "primary header")
 @pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.3.2.2", "segment header")
 @pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.4", "frame error control field")
@@ -54,6 +55,11 @@ def test_control_commands_make_the_published_frames() -> None:
     assert [frame.frame_type for frame in made] == ["BC", "BC"]
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.4", "reserved spare")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.5", "spacecraft identifier")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.6", "virtual channel identifier")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.8", "frame sequence number")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.4.2", "frame error control encoding")
 @pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.3.1", "frames of type AD, BD and BC")
 @given(tc_transfer_frames())
 def test_the_slow_twin_makes_the_same_octets(frame: TcTransferFrame) -> None:
@@ -74,11 +80,14 @@ def test_the_slow_twin_makes_the_same_octets(frame: TcTransferFrame) -> None:
     assert frame.encode() == octets
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.3.3.2", "Unlock")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.3.3.3", "Set V(R)")
 @given(control_commands())
 def test_a_control_command_is_told_by_its_octets(command: Unlock | SetVr) -> None:
     assert decode_control_command(command.encode()) == command
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.3.3", "control commands of other values refused")
 @given(st.binary(max_size=5))
 def test_any_octets_are_a_control_command_or_raise(octets: bytes) -> None:
     known = octets == b"\0" or (len(octets) == 3 and octets.startswith(b"\x82\0"))
@@ -89,7 +98,7 @@ def test_any_octets_are_a_control_command_or_raise(octets: bytes) -> None:
             decode_control_command(octets)
 
 
-@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.7", "frame length, frames of 5 to 1024 octets")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.7", "frame length, frames of 6 to 1024 octets")
 @pytest.mark.parametrize("octets", [6, 7, 1023, 1024])
 def test_lengths_up_to_1024(octets: int) -> None:
     frame = TcTransferFrame(**FRAME | {"transfer_frame_data_unit": bytes(octets - 5)})
@@ -97,6 +106,8 @@ def test_lengths_up_to_1024(octets: int) -> None:
     assert TcTransferFrame.decode(frame.encode(), **BOTH) == frame
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.3.2.2", "no segment header in a control command")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.2", "transfer frame version number 0; others refused")
 @pytest.mark.parametrize(
     "fields",
     [
@@ -122,6 +133,8 @@ def test_frames_that_cannot_be(fields: dict[str, Any]) -> None:
         TcTransferFrame(**FRAME | fields)
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.2", "transfer frame version number 0; others refused")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.3.2", "control command flag; type AC, which is reserved, refused")
 @pytest.mark.parametrize(
     ("octets", "error", "match"),
     [

@@ -24,6 +24,7 @@ FRAME: dict[str, Any] = {
 }
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2", "primary header, from published octets")
 @pytest.mark.parametrize("case", load_vectors("132.0-B-3/tm_transfer_frame.toml"), ids=lambda case: case["id"])
 def test_published_octets(case: dict[str, Any]) -> None:
     octets = bytes.fromhex(case["octets"])
@@ -38,6 +39,7 @@ def test_published_octets(case: dict[str, Any]) -> None:
         assert {name: getattr(word, name) for name in case["clcw"]} == case["clcw"]
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.6", "frame error control field")
 @given(tm_transfer_frames())
 def test_the_error_control_field_is_the_crc_of_another_library(frame: TmTransferFrame) -> None:
     octets = frame.encode()
@@ -47,6 +49,16 @@ def test_the_error_control_field_is_the_crc_of_another_library(frame: TmTransfer
         assert frame.fecf is None
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2.2.3", "spacecraft identifier")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2.3", "virtual channel identifier")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2.4", "operational control field flag")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2.5", "master channel frame count")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2.6", "virtual channel frame count")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2.7.2", "secondary header flag")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2.7.3", "synchronization flag")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2.7.4", "packet order flag")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2.7.5", "segment length identifier")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2.7.6", "first header pointer")
 @given(tm_transfer_frames())
 def test_the_other_implementation_reads_the_same(frame: TmTransferFrame) -> None:
     header = other.TmFramePrimaryHeader.unpack(frame.encode()[:6])
@@ -78,6 +90,7 @@ def test_the_other_implementation_reads_the_same(frame: TmTransferFrame) -> None
     )
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.3", "secondary header: version number, length, data field")
 def test_a_secondary_header_length_that_lies_needs_the_managed_one() -> None:
     honest = TmTransferFrame(**FRAME, secondary_header_data_field=b"abcdefg")
     octets = bytearray(honest.encode())
@@ -90,6 +103,9 @@ def test_a_secondary_header_length_that_lies_needs_the_managed_one() -> None:
     assert TmTransferFrame.decode(octets, **frame.managed_parameters) == frame
 
 
+@pytest.mark.conforms(
+    "CCSDS 132.0-B-3", "4.1.4.6.2, annex D", "Only Idle Data in the data field, with the LFSR sequence"
+)
 def test_only_idle_data_frames_go_on_where_the_last_one_ended() -> None:
     fill = OnlyIdleDataFill()
     frames = [
@@ -107,6 +123,9 @@ def test_only_idle_data_frames_go_on_where_the_last_one_ended() -> None:
     assert wrong and all(joined[:5].hex() != case["first_5_octets"] for case in wrong)
 
 
+@pytest.mark.conforms(
+    "CCSDS 132.0-B-3", "4.1.4.6.2, annex D", "Only Idle Data in the data field, with the LFSR sequence"
+)
 def test_the_fill_is_the_register_bit_by_bit() -> None:
     register, bits = (1 << 32) - 1, []
     for _ in range(8 * 3000):
@@ -125,6 +144,12 @@ def test_a_pointer_is_none_where_data_are_synchronous() -> None:
     assert not frame.is_only_idle_data
 
 
+@pytest.mark.conforms(
+    "CCSDS 132.0-B-3",
+    "4.1.2.7",
+    "segment length identifier 11 and packet order flag 0 where the synchronization flag is 0",
+)
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.3", "secondary header: impossible lengths and versions refused")
 @pytest.mark.parametrize(
     "fields",
     [
@@ -150,6 +175,8 @@ def test_frames_that_cannot_be(fields: dict[str, Any]) -> None:
         TmTransferFrame(**FRAME | fields)
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2.2.2", "transfer frame version number 0; others refused")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.6", "frame error control decoding")
 def test_another_version_is_refused_and_damage_comes_first() -> None:
     octets = bytearray(TmTransferFrame(**FRAME, frame_error_control_present=True).encode())
     octets[0] ^= 0x40
@@ -159,6 +186,7 @@ def test_another_version_is_refused_and_damage_comes_first() -> None:
         TmTransferFrame.decode(octets, frame_error_control_present=True)
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.5", "operational control field: CLCW")
 def test_the_control_word_reads_through() -> None:
     word = Clcw(virtual_channel_id=1, report_value=9)
     frame = TmTransferFrame(**FRAME, operational_control_field=word.encode())

@@ -36,6 +36,8 @@ FIELD: dict[str, Any] = {
 }
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.2", "primary header, from published octets")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.4", "transfer frame data field header")
 @pytest.mark.parametrize("case", [case for case in CASES if case["kind"] == "frame"], ids=lambda case: case["id"])
 def test_published_octets(case: dict[str, Any]) -> None:
     octets = bytes.fromhex(case["octets"])
@@ -49,6 +51,7 @@ def test_published_octets(case: dict[str, Any]) -> None:
         assert frame.fecf == int.from_bytes(octets[-size:], "big")
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.6", "frame error control field of 32 bits of older issues, as an option")
 def test_the_32_bit_field_does_not_pass_for_the_other_one() -> None:
     for case in CASES:
         if case["kind"] == "frame" and case["managed"]["frame_error_control_present"]:
@@ -59,6 +62,14 @@ def test_the_32_bit_field_does_not_pass_for_the_other_one() -> None:
                 )
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.2.2.3", "spacecraft identifier of 16 bits")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.2.3", "source-or-destination identifier")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.2.4", "virtual channel identifier")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.2.5", "MAP identifier")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.2.8.1", "bypass/sequence control flag")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.2.8.2", "protocol control command flag")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.2.10", "operational control field flag")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.4.2.2", "TFDZ construction rules 000 to 111")
 @given(uslp_transfer_frames())
 def test_the_other_implementation_reads_the_same(frame: UslpTransferFrame) -> None:
     octets, field = frame.encode(), frame.data_field
@@ -98,6 +109,7 @@ def test_the_other_implementation_reads_the_same(frame: UslpTransferFrame) -> No
     )
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.3", "insert zone")
 @given(uslp_transfer_frames().filter(lambda frame: frame.frame_error_control_octets == 2))
 def test_the_other_implementation_reads_whole_frames(frame: UslpTransferFrame) -> None:
     fixed = frame.data_field.is_of_fixed_length
@@ -117,6 +129,7 @@ def test_the_other_implementation_reads_whole_frames(frame: UslpTransferFrame) -
     assert theirs.tfdf.tfdz == frame.data_field.transfer_frame_data_zone
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.6", "frame error control field of 16 bits")
 @given(uslp_transfer_frames())
 def test_the_16_bit_field_is_the_crc_of_another_library(frame: UslpTransferFrame) -> None:
     octets = frame.encode()
@@ -124,12 +137,14 @@ def test_the_16_bit_field_is_the_crc_of_another_library(frame: UslpTransferFrame
         assert binascii.crc_hqx(octets[:-2], 0xFFFF) == frame.fecf
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.4.2.3", "USLP protocol identifiers")
 def test_protocol_ids_are_those_of_the_other_implementation() -> None:
     assert {row.value for row in USLP_PROTOCOL_IDS} == {int(value) for value in other.UslpProtocolIdentifier}
     assert UslpTransferFrameDataField(**FIELD | {"uslp_protocol_id": 9}).protocol_name is None
     assert UslpTransferFrameDataField(**FIELD).protocol_name == "SPACE_PACKETS_OR_ENCAPSULATION_PACKETS"
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.2.11", "VC frame count length of 0 to 7 octets")
 def test_headers_have_a_count_of_0_to_7_octets() -> None:
     assert [header.octets for header in PRIMARY_HEADERS] == list(range(7, 15))
     for octets in range(8):
@@ -140,6 +155,8 @@ def test_headers_have_a_count_of_0_to_7_octets() -> None:
             frame.replace(virtual_channel_frame_count=most + 1)
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.2.6", "end of frame primary header flag")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "annex D", "truncated frames")
 def test_the_flag_of_a_truncated_frame_is_read_before_what_follows_it() -> None:
     octets = bytes.fromhex("c00ab025e5112233")
     for managed in ({}, {"insert_zone_octets": 4}, {"frame_error_control_octets": 4}):
@@ -158,6 +175,7 @@ def test_the_flag_of_a_truncated_frame_is_read_before_what_follows_it() -> None:
         _ = UslpTransferFrame.decode(octets[:4] + b"\x05\0\0\0", frame_error_control_present=False).data_field
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.2.7", "frame length that contradicts the octets refused")
 @given(uslp_transfer_frames(), st.integers(0, 65535))
 def test_a_length_field_that_lies_is_refused(frame: UslpTransferFrame, length: int) -> None:
     octets = bytearray(frame.encode())
@@ -168,6 +186,8 @@ def test_a_length_field_that_lies_is_refused(frame: UslpTransferFrame, length: i
         UslpTransferFrame.decode(octets, **frame.managed_parameters)
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.4.1.6", "Only Idle Data frames on virtual channel 63")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "annex H", "Only Idle Data sequence of the LFSR")
 def test_only_idle_data_frames_go_on_where_the_last_one_ended() -> None:
     fill = OnlyIdleDataFill()
     frames = [
@@ -184,6 +204,7 @@ def test_only_idle_data_frames_go_on_where_the_last_one_ended() -> None:
         UslpTransferFrame.only_idle_data(spacecraft_id=3, data_field_octets=3, fill=fill)
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "annex D", "truncated frames without insert zone, OCF, FECF and counts")
 @pytest.mark.parametrize(
     "fields",
     [
@@ -211,6 +232,7 @@ def test_frames_that_cannot_be(fields: dict[str, Any]) -> None:
         UslpTransferFrame(**FRAME | fields)
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.2.7", "frame length, up to 65536 octets")
 def test_the_longest_frame() -> None:
     frame = UslpTransferFrame(**FRAME | {"transfer_frame_data_field": b"\xe0" + bytes(65528)})
     assert len(frame) == 65536 and frame.frame_length == 65535
@@ -225,6 +247,8 @@ def test_managed_parameters_that_cannot_be() -> None:
         UslpTransferFrame.decode(octets, frame_error_control_present=True, insert_zone_octets=-1)
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.2.2.2", "transfer frame version number 1100; others refused")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.6", "frame error control field of 16 bits")
 def test_another_version_is_refused_and_damage_comes_first() -> None:
     octets = bytearray(UslpTransferFrame(**FRAME, frame_error_control_present=True).encode())
     octets[0] ^= 0x40
@@ -234,6 +258,7 @@ def test_another_version_is_refused_and_damage_comes_first() -> None:
         UslpTransferFrame.decode(octets, frame_error_control_present=True)
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.5", "operational control field")
 def test_the_control_word_reads_through() -> None:
     word = Clcw(virtual_channel_id=1, report_value=9)
     frame = UslpTransferFrame(**FRAME, operational_control_field=word.encode())
@@ -241,6 +266,9 @@ def test_the_control_word_reads_through() -> None:
     assert UslpTransferFrame(**FRAME).control_word is None
 
 
+@pytest.mark.conforms(
+    "CCSDS 732.1-B-3", "4.1.4.2.4", "pointers that the rule does not have, or beyond the zone, refused"
+)
 @pytest.mark.parametrize(
     "fields",
     [
@@ -258,6 +286,7 @@ def test_data_fields_that_cannot_be(fields: dict[str, Any]) -> None:
         UslpTransferFrameDataField(**FIELD | fields)
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.4.2.2", "TFDZ construction rules 000 to 111")
 @given(uslp_transfer_frame_data_fields())
 def test_which_portion_of_a_unit_a_data_field_holds(field: UslpTransferFrameDataField) -> None:
     rule, pointer = field.construction_rule, field.first_header_or_last_valid_octet_pointer
@@ -280,6 +309,7 @@ def test_which_portion_of_a_unit_a_data_field_holds(field: UslpTransferFrameData
     assert field.portion == (expected[rule, goes_on], zone if goes_on or pointer is None else zone[: pointer + 1])
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.4.2.4", "first header pointer (rule 000)")
 @given(st.lists(space_packets(allow_idle=False), min_size=1, max_size=8), st.integers(1, 40))
 def test_packets_that_span_frames_are_extracted(packets: list[Any], zone_octets: int) -> None:
     encoded = [packet.encode() for packet in packets]

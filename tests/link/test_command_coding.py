@@ -13,7 +13,7 @@ from ccsds.link.command_coding import CommandCoding
 from ccsds.procedures.plop import CarrierModulationMode
 
 
-@pytest.mark.conforms("CCSDS 231.0-B-4", "8", "managed parameters")
+@pytest.mark.conforms("CCSDS 231.0-B-4", "8", "both ends from one set of managed parameters")
 @pytest.mark.parametrize("mode", ["detect", "correct"])
 @pytest.mark.parametrize("randomizer", [None, False, True])
 def test_both_ends_agree(mode: Any, randomizer: bool | None) -> None:
@@ -29,6 +29,7 @@ def test_both_ends_agree(mode: Any, randomizer: bool | None) -> None:
     assert encoder.parameters == decoder.parameters
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "8", "managed parameters: code, tail, tolerated errors, randomizer, PLOP")
 def test_from_a_profile() -> None:
     tree = {"code": "LDPC (128,64)", "tail": "corrigendum 1", "start_sequence_tolerated_errors": 8, "plop": 2}
     coding = msgspec.convert(tree, CommandCoding)
@@ -38,6 +39,7 @@ def test_from_a_profile() -> None:
     assert hash(coding) == hash(msgspec.convert(tree, CommandCoding))
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "8", "managed parameters that contradict the standard refused")
 @pytest.mark.parametrize(
     ("tree", "message"),
     [

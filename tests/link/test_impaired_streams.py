@@ -33,6 +33,14 @@ def received(stream: ImpairedStream, sizes: list[int]) -> tuple[Receiver, list[b
     return receiver, frames, corrected
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.3", "all frames reception: frame error control")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "3", "virtual channel packet service, receiving")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.3", "virtual channel and master channel demultiplexing")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.3", "gaps of the frame counts signalled")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.3", "all frames reception: frame error control")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "3", "virtual channel packet service, receiving")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.3", "virtual channel and master channel demultiplexing")
+@pytest.mark.conforms("CCSDS 131.0-B-5", "9", "frame synchronization by attached sync marker")
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_a_damaged_stream_gives_its_truth(case: ImpairedCase) -> None:
     stream = case.make()

@@ -79,6 +79,18 @@ def made(name: str, damage: int, seed: int) -> MapStream:
     return impair_map_frames(link, seed, 300, 0 if name == "uslp-no-counts" else damage)
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "MAP packet service, receiving")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "virtual channel packet service, receiving")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "MAP access service, receiving")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "virtual channel access service, receiving")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.4", "master channel, virtual channel and MAP demultiplexing")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.4", "frame validation check; frames of other spacecraft set aside")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "annex D", "truncated frames")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "MAP packet service, receiving")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "MAP access service, receiving")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "MAP octet stream service, receiving")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.3", "frames of variable length, receiving")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.3", "master channel, virtual channel and MAP demultiplexing")
 @pytest.mark.parametrize(("name", "damage", "seed"), CASES)
 def test_a_damaged_stream_gives_its_truth(name: str, damage: int, seed: int) -> None:
     stream = made(name, damage, seed)
@@ -113,6 +125,8 @@ def check(reception: Reception, stream: MapStream) -> None:
     assert totals["skipped_octets"] + int(frames.lengths.sum()) == len(stream.octets)
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.4", "frames back to back, in any split")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.3", "frames back to back, in any split")
 @pytest.mark.parametrize(("name", "damage", "seed"), CASES[:: len(CASES) // 30 | 1])
 def test_the_split_changes_nothing(name: str, damage: int, seed: int) -> None:
     stream, random = made(name, damage, seed), Random(seed)
@@ -150,6 +164,7 @@ def joined(batches: list[Batch]) -> list[Any]:
     return found
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.4.5", "fill behind a frame is removed by its length")
 def test_records_are_frames_and_what_follows_is_fill() -> None:
     stream = impair_map_frames(TC, 1, 100, 0)
     channel = map_channel_of(TC)
@@ -223,6 +238,9 @@ def test_a_recording_of_tc_frames_gives_its_truth() -> None:
     assert sum(row["segments"] for row in maps) == entry["records"]
 
 
+@pytest.mark.conforms(
+    "CCSDS 232.0-B-4", "3", "virtual and master channel frame service, receiving: whole frames with their channel"
+)
 def test_control_commands_are_counted_and_visible() -> None:
     frames = [
         TcTransferFrame.control(
@@ -239,12 +257,14 @@ def test_control_commands_are_counted_and_visible() -> None:
     assert {row["bypass_flag"]: row["control_command_frames"] for row in reception.account.sequences} == {0: 0, 1: 2}
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.4", "type-B frames have no count; repeated type-A frames set aside")
 def test_expedited_frames_have_no_count_and_come_as_often_as_they_are_sent() -> None:
     frames = [tc_frame(b"\0\0\0\0\0\0\0", 9, bypass_flag=1)] * 3 + [tc_frame(b"\0\0\0\0\0\0\1", 3)] * 2
     (row,) = receive(b"".join(frames), tc_channel()).account.virtual_channels
     assert (row["packets"], row["repeated_frames"], row["counter_gaps"]) == (4, 1, 0)
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.3.2", "control command flag; type AC, which is reserved, refused")
 def test_a_sequence_controlled_control_command_is_no_frame() -> None:
     octets = bytearray(tc_frame(b"\0", bypass_flag=1, control_command_flag=1))
     octets[0] &= 0xDF
@@ -254,6 +274,9 @@ def test_a_sequence_controlled_control_command_is_no_frame() -> None:
     assert reception.account.virtual_channels[0]["invalid_frames"] == 1
 
 
+@pytest.mark.conforms(
+    "CCSDS 732.1-B-3", "4.1.2.12", "VC frame count, apart for sequence-controlled and expedited frames"
+)
 def test_what_is_lost_of_one_kind_spoils_nothing_of_the_other() -> None:
     packet = SpacePacket(application_process_id=1, packet_data_field=bytes(30)).encode()
 
@@ -276,6 +299,7 @@ def test_what_is_lost_of_one_kind_spoils_nothing_of_the_other() -> None:
     assert not reception.account.lossless
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.2.11", "VC frame count length of 0 to 7 octets")
 @pytest.mark.parametrize("octets", range(1, 8))
 def test_counts_wrap_and_gaps_are_modulo_their_width(octets: int) -> None:
     span = 1 << 8 * octets
@@ -289,6 +313,7 @@ def test_counts_wrap_and_gaps_are_modulo_their_width(octets: int) -> None:
     assert reception.account.aliasing == (octets == 1)
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.3", "frame count gaps, late frames and resets signalled")
 def test_a_wide_count_that_steps_back_is_late_or_set_anew() -> None:
     units = [(10, b"a"), (12, b"b"), (11, b"c"), (13, b"d"), (60_000, b"e"), (60_001, b"f")]
     frames = b"".join(uslp_frame(b"\xe5" + data, count, 2) for count, data in units)
@@ -299,6 +324,7 @@ def test_a_wide_count_that_steps_back_is_late_or_set_anew() -> None:
     assert list(reception.units) == [data for _, data in units]
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.2.11", "VC frame count length of 0 to 7 octets")
 def test_a_frame_without_a_count_says_nothing_of_losses() -> None:
     frames = [uslp_frame(b"\xe5a"), uslp_frame(b"\xe5a"), uslp_frame(b"\xe5b")]
     reception = receive(b"".join(frames), uslp_channel({}))
@@ -308,6 +334,8 @@ def test_a_frame_without_a_count_says_nothing_of_losses() -> None:
     assert (row["repeated_frames"], row["counter_gaps"]) == (0, 0)
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.4.2.4", "last valid octet pointer (rules 001 and 010)")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.3", "frames of fixed length, receiving")
 def test_access_units_over_frames_of_fixed_length_leave_their_fill_out() -> None:
     """Rules 001 and 010: the pointer of the last frame is to the last octet of the unit (4.1.4.2.4.5)."""
     size = 80 - 8 - 3
@@ -322,6 +350,7 @@ def test_access_units_over_frames_of_fixed_length_leave_their_fill_out() -> None
     assert bytes(reception.frames.data_zones()) == unit
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.3.2", "maximum length of a unit")
 def test_the_longest_unit_that_is_believed() -> None:
     portions = [uslp_frame(bytes([rule << 5 | 5]) + bytes(40), count) for count, rule in enumerate((4, 5, 6))]
     rules = {"map_id": 0, "service": "access", "maximum_packet_octets": 100}
@@ -331,6 +360,8 @@ def test_the_longest_unit_that_is_believed() -> None:
     assert of_map["discarded_octets"] == 120
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.4.1", "delivery of incomplete units, as an option")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.3.2", "delivery of incomplete units, as an option")
 def test_incomplete_units_are_delivered_where_they_are_wanted() -> None:
     portions = [uslp_frame(b"\x85" + bytes(40), 0), uslp_frame(b"\x85again", 1)]
     rules = {"map_id": 0, "service": "access", "deliver_incomplete_packets": True}
@@ -342,6 +373,7 @@ def test_incomplete_units_are_delivered_where_they_are_wanted() -> None:
     assert (of_map["discarded_no_last"], of_map["discarded_end"], of_map["incomplete_units"]) == (1, 1, 2)
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.2.7", "frame length that contradicts the octets refused")
 def test_a_frame_of_fixed_length_that_says_another_one_is_invalid() -> None:
     frame = bytearray(uslp_frame(b"\xe5" + bytes(71), 0))
     assert len(frame) == 80
@@ -364,11 +396,15 @@ def test_channels_and_maps_beyond_measure_are_set_aside() -> None:
     assert totals["frames"] + totals["surplus_channel_frames"] == 2000
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.3", "frames of variable length without attached sync markers")
 def test_frames_of_variable_length_are_not_behind_markers() -> None:
     with pytest.raises(ConfigurationError, match="frames of variable length come as such"):
         Receiver(channel(frame_type="USLP", frame_octets=80, variable_frame_length=True, synchronization={}))
 
 
+@pytest.mark.conforms(
+    "CCSDS 732.1-B-3", "3", "virtual and master channel frame service, receiving: whole frames with their channel"
+)
 def test_frames_of_variable_length_make_no_array() -> None:
     reception = receive(uslp_frame(b"\xe5x") + uslp_frame(b"\xe5xyz"), uslp_channel({}))
     frames = reception.frames

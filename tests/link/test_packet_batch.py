@@ -175,6 +175,7 @@ def test_a_file_in_chunks_gives_the_same(file: bytes, dirty: bytes, chunk: int, 
     assert str(last.refusal) == str(whole.refusal)
 
 
+@pytest.mark.conforms("CCSDS 133.0-B-2", "4.1", "packets back to back")
 @pytest.mark.parametrize("fill", ["nested packets", "zeros", "ones", "noise"])
 def test_large_files_whose_data_look_like_packets(fill: str) -> None:
     random = np.random.default_rng(5)
@@ -331,6 +332,7 @@ def test_columns_are_read_only_and_outlive_the_batch() -> None:
     assert starts.tolist() == list(range(0, 7000, 7))
 
 
+@pytest.mark.conforms("CCSDS 133.0-B-2", "4.1", "packets back to back")
 @pytest.mark.skipif(not CAPTURES.exists(), reason="recordings of ../shared/captures are not here")
 @pytest.mark.parametrize("name", ["jpss1_geolocation_20210409.packets", "cygnss_f7_20220327.packets"])
 def test_recorded_packet_files(name: str) -> None:

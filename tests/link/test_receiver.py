@@ -224,6 +224,13 @@ def test_packets_in_records_keep_their_times() -> None:
     assert batch.packets["reception_time_ns"].tolist() == [100, 101, 102, 103, 104]
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "3", "virtual channel OCF service, receiving")
+@pytest.mark.conforms(
+    "CCSDS 132.0-B-3", "3", "virtual and master channel frame service, receiving: whole frames with their channel"
+)
+@pytest.mark.conforms(
+    "CCSDS 732.0-B-5", "3", "virtual and master channel frame service, receiving: whole frames with their channel"
+)
 @given(seeds)
 @some
 def test_batch_equals_objects(seed: int) -> None:
@@ -260,6 +267,7 @@ def test_batch_equals_objects(seed: int) -> None:
     assert [int.from_bytes(field, "big") for field in fields] == words.tolist()
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2", "primary header")
 def test_the_tables_of_the_kernel_are_the_layouts() -> None:
     layouts = {
         "tm": tm.PRIMARY_HEADER,
@@ -337,6 +345,7 @@ def row_of(source: Any, virtual_channel_id: int = 1, replay: bool = False) -> An
     return next(r for r in rows if (r["virtual_channel_id"], r["replay"]) == (virtual_channel_id, replay))
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.3", "packet extraction: valid packet version numbers")
 def test_valid_packet_versions() -> None:
     capsule = EncapsulationPacket(encapsulation_protocol_id=7, encapsulated_data_field=b"12345").encode()
     frame = tm_frame(0, zone_of(packet(0), capsule, packet(1)))
@@ -345,6 +354,7 @@ def test_valid_packet_versions() -> None:
         assert (row["packets"], row["unknown_packet_versions"]) == (packets, unknown)
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.3", "packet extraction: maximum length of a packet")
 def test_maximum_packet_octets() -> None:
     frame = tm_frame(0, zone_of(packet(0, 20), packet(1, 30)))
     for maximum, packets, oversize in ((30, 2, 0), (29, 1, 1), (19, 0, 1)):
@@ -352,6 +362,7 @@ def test_maximum_packet_octets() -> None:
         assert (row["packets"], row["oversize_packets"]) == (packets, oversize)
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.3", "packet extraction: incomplete packets, as an option")
 def test_deliver_incomplete_packets() -> None:
     long = packet(7, 100)
     cut, late_header = tm_frame(0, zone_of(packet(0)[:20], long[:40])), tm_frame(0, packet(0, 57) + long[:3])
@@ -369,6 +380,7 @@ def test_deliver_incomplete_packets() -> None:
                 assert identifiers == [5, 5 if len(begun) >= 6 else 0, 5]
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.3", "repeated frames set aside")
 def test_remove_repeated_frames() -> None:
     frames = [tm_frame(0), tm_frame(0), tm_frame(1), tm_frame(1), tm_frame(0)]
     row = row_of(run(TM, *frames))
@@ -396,6 +408,7 @@ def test_frame_count_frozen() -> None:
     assert row_of(run(TM, *frames))["lost_frames"] == 3 * 255
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.3", "virtual channel and master channel demultiplexing")
 def test_several_spacecraft_and_foreign_ones() -> None:
     frames = [
         tm_frame(0),
@@ -420,6 +433,8 @@ def test_an_undeclared_channel_is_received_by_the_defaults() -> None:
     assert (row_of(result)["packets"], row_of(result, 6)["packets"]) == (0, 1)
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.3", "secondary header: version number, length, data field")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "3", "virtual channel frame secondary header service, receiving")
 def test_secondary_header_octets_where_the_length_field_lies() -> None:
     fields = {"secondary_header_data_field": b"1234567", "stated_secondary_header_length": 20}
     frame = tm_frame(0, zone_of(packet(0)), **fields)
@@ -434,6 +449,8 @@ def test_secondary_header_octets_where_the_length_field_lies() -> None:
     assert believed.packets.to_bytes() != packet(0)
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.5", "operational control field, by virtual or master channel")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "3", "virtual channel OCF service, receiving")
 def test_operational_control_field_of_aos_by_virtual_and_master_channel() -> None:
     with_field = aos_frame(0, zone_of(packet(0)), operational_control_field=b"OCF1")
     without = aos_frame(0, zone_of(packet(0), octets=ZONE + 4), virtual_channel_id=2)
@@ -452,6 +469,7 @@ def test_operational_control_field_of_aos_by_virtual_and_master_channel() -> Non
         assert fields[0] == int.from_bytes(b"OCF1", "big")
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.3", "insert zone")
 def test_insert_zone() -> None:
     frame = aos_frame(0, insert_zone=b"insert!")
     result = run(channel(frame, "AOS", insert_zone_octets=7), frame)
@@ -460,6 +478,7 @@ def test_insert_zone() -> None:
     assert bytes(result.frames.insert_zones()) == b"insert!"
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.2.6", "frame header error control, correction of up to two symbols")
 def test_header_error_control_checks_and_corrects() -> None:
     frames = [aos_frame(n, frame_header_error_control_present=True) for n in range(3)]
     damaged = bytes([frames[1][0] ^ 0x03, frames[1][1] ^ 0x10]) + frames[1][2:]
@@ -473,6 +492,7 @@ def test_header_error_control_checks_and_corrects() -> None:
     assert correct.frames.octets[1].tobytes() == frames[1]
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.2.2.3", "spacecraft identifier of 10 bits, and of 8 bits up to issue 4")
 def test_standard_issue_and_the_spacecraft_identifier_of_ten_bits() -> None:
     frame = aos_frame(0, spacecraft_id=801)
     any_spacecraft = msgspec.structs.replace(AOS, master_channels=())
@@ -485,6 +505,9 @@ def test_standard_issue_and_the_spacecraft_identifier_of_ten_bits() -> None:
         msgspec.structs.replace(AOS, standard_issue=4, master_channels=(MasterChannel(spacecraft_id=801),))
 
 
+@pytest.mark.conforms(
+    "CCSDS 732.0-B-5", "4.1.4.2.2", "M_PDU first header pointer, of 16 bits, and of 11 bits up to issue 4"
+)
 def test_standard_issue_and_the_first_header_pointer_of_sixteen_bits() -> None:
     """Issue 5 made it wider; in a long frame 2047 is then a place like any other."""
     long = packet(3, 3000)
@@ -503,6 +526,7 @@ def test_standard_issue_and_the_first_header_pointer_of_sixteen_bits() -> None:
         assert (row["only_idle_data_frames"], row["frames_without_packet_start"]) == (1, 1)
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.2.5.5", "VC frame count cycle")
 @pytest.mark.parametrize("usage", [0, 1])
 def test_the_counter_of_28_bits(usage: int) -> None:
     counts = [(1 << 24) - 1, 1 << 24, (1 << 24) + 3]
@@ -513,6 +537,8 @@ def test_the_counter_of_28_bits(usage: int) -> None:
     assert result.frames["virtual_channel_frame_count"].tolist() == [c if usage else c & 0xFFFFFF for c in counts]
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.2.4", "virtual channel frame count")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.3", "frame count gaps, late frames and resets signalled")
 def test_late_frames_and_resets_are_never_millions_lost() -> None:
     late = row_of(run(AOS, *(aos_frame(n) for n in (100, 101, 103, 102, 104))))
     assert (late["late_frames"], late["counter_gaps"], late["lost_frames"], late["counter_resets"]) == (1, 1, 1, 0)
@@ -523,6 +549,7 @@ def test_late_frames_and_resets_are_never_millions_lost() -> None:
     assert row_of(run(narrow, *(aos_frame(n) for n in (100, 102, 101))))["counter_resets"] == 1
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.3", "frame count gaps, late frames and resets signalled")
 def test_a_late_frame_gives_its_own_packets_and_cuts_none() -> None:
     long = packet(9, 100)
     frames = [
@@ -536,6 +563,7 @@ def test_a_late_frame_gives_its_own_packets_and_cuts_none() -> None:
     assert bytes(result.packets.packet_octets(2)) == long
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.2.5.2", "replay flag")
 def test_replay_is_apart_from_real_time() -> None:
     frames = [aos_frame(100), aos_frame(7, replay_flag=1), aos_frame(101), aos_frame(8, replay_flag=1)]
     result = run(AOS, *frames)
@@ -548,6 +576,7 @@ def test_replay_is_apart_from_real_time() -> None:
     ]
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "3", "virtual channel access service, sending and receiving")
 @pytest.mark.parametrize("service", ["access", "bitstream"])
 def test_access_and_bitstream_services_give_zones(service: str) -> None:
     frames = [aos_frame(n, bytes([n]) * ZONE, pointer=0x3FFF) for n in range(2)]
@@ -558,6 +587,8 @@ def test_access_and_bitstream_services_give_zones(service: str) -> None:
     assert bytes(result.frames.data_zones()) == b"".join(frame[6 + skipped :] for frame in frames)
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2.7.3", "synchronization flag")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "3", "virtual channel access service, receiving")
 def test_vca_data_by_the_synchronisation_flag() -> None:
     frame = tm_frame(0, bytes(ZONE), synchronization_flag=1, first_header_pointer=2046)
     result = run(TM, frame)
@@ -590,6 +621,7 @@ def test_a_profile_that_detects_no_errors_is_warned_of() -> None:
         assert msgspec.structs.replace(unchecked, **checked).warnings() == []
 
 
+@pytest.mark.conforms("CCSDS 131.0-B-5", "10", "derandomization in the receiving chain")
 @pytest.mark.parametrize("name", ["short", "long"])
 @pytest.mark.parametrize("depth", [1, 2, 3, 4, 5, 8])
 def test_randomizers_and_interleaving_depths(name: str, depth: int) -> None:
@@ -717,6 +749,12 @@ def refusal(physical_channel: dict[str, Any]) -> str:
     return str(caught.value)
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "5", "managed parameters of the physical and master channel")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.3", "insert zone in frames of fixed length only")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "5", "managed parameters of the physical and master channel")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "5", "managed parameters of the physical and master channel")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "5", "managed parameters of the physical and master channel")
+@pytest.mark.conforms("CCSDS 131.0-B-5", "12", "managed parameters")
 @pytest.mark.parametrize(("fields", "message"), WRONG)
 def test_a_wrong_profile_is_told_by_its_key(fields: dict[str, Any], message: str) -> None:
     said = refusal(GOOD | fields)
@@ -724,18 +762,23 @@ def test_a_wrong_profile_is_told_by_its_key(fields: dict[str, Any], message: str
     assert message in said
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "5", "managed parameters of virtual channels")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "5", "managed parameters of virtual channels")
 @pytest.mark.parametrize(("fields", "message"), WRONG_CHANNELS)
 def test_a_wrong_virtual_channel_is_told_by_its_key(fields: dict[str, Any], message: str) -> None:
     masters = [{"spacecraft_id": 1, "virtual_channels": [fields]}]
     assert message in refusal(GOOD | {"master_channels": masters})
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "5", "managed parameters of virtual channels and MAPs")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "5", "managed parameters of virtual channels and MAPs")
 @pytest.mark.parametrize(("frame_type", "fields", "message"), WRONG_COMMAND_CHANNELS)
 def test_a_wrong_channel_of_commands_is_told_by_its_key(frame_type: str, fields: dict[str, Any], message: str) -> None:
     masters = [{"spacecraft_id": 1, "virtual_channels": [{"virtual_channel_id": 1, **fields}]}]
     assert message in refusal({"frame_type": frame_type, "frame_octets": 100, "master_channels": masters})
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "5", "managed parameters of the physical and master channel")
 def test_what_only_the_whole_channel_shows_is_told_too() -> None:
     assert "frame_octets is 13, not at least" in refusal(
         {"frame_type": "AOS", "frame_octets": 13, "insert_zone_octets": 9}

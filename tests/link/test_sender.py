@@ -175,6 +175,23 @@ def run(seed: int, kind: str | None = None) -> Traffic:
     return traffic
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.2", "packet processing: idle packets")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2.5", "master channel frame count")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2.6", "virtual channel frame count")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "3", "virtual channel packet service, sending")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "3", "master channel frame secondary header service, sending and receiving")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "3", "master channel OCF service, sending and receiving")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.2", "master channel multiplexing")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.2.4", "virtual channel frame count")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.3", "insert zone")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "3", "virtual channel packet service, sending")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "3", "bitstream service, sending and receiving")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "3", "virtual channel access service, sending and receiving")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "3", "insert service, sending and receiving")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.2", "packet and bitstream processing")
+@pytest.mark.conforms(
+    "CCSDS 732.0-B-5", "3", "one OCF source for all virtual channels of a master channel, as an option"
+)
 @given(seeds)
 @settings(max_examples=150, deadline=None)
 def test_the_receiver_gives_back_what_was_sent(seed: int) -> None:
@@ -214,7 +231,7 @@ def assert_fields(traffic: Traffic, frames: Any) -> None:
         assert bytes(mine.secondary_headers()) == octets
     if size := traffic.channel.insert_zone_octets:
         zones = bytes(frames.insert_zones())
-        in_order = b"".join(traffic.inserted)[: len(zones)]
+        in_order = b"".join(traffic.inserted)
         used = len(in_order) - size * traffic.sender.insert_zone().pending_units
         given = [zones[at : at + size] for at in range(0, len(zones), size)]
         assert [zone for zone in given if zone != bytes(size)] == [
@@ -222,6 +239,8 @@ def assert_fields(traffic: Traffic, frames: Any) -> None:
         ]
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "3", "virtual channel packet service, sending")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "3", "virtual channel packet service, sending")
 @given(seeds)
 @settings(max_examples=100, deadline=None)
 def test_the_slow_receiver_agrees(seed: int) -> None:
@@ -260,6 +279,7 @@ def test_the_slow_receiver_agrees(seed: int) -> None:
             assert extraction.dropped_mismatch == extraction.unknown_packet_versions == extraction.invalid_packets == 0
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.2", "packet and bitstream processing")
 @given(seeds)
 @settings(max_examples=100, deadline=None)
 def test_each_unit_ends_in_one_frame(seed: int) -> None:
@@ -267,6 +287,10 @@ def test_each_unit_ends_in_one_frame(seed: int) -> None:
     assert sorted(unit for frame in traffic.frames for unit in frame.units) == traffic.units
 
 
+@pytest.mark.conforms(
+    "CCSDS 132.0-B-3", "4.2", "virtual channel generation, master channel generation, all frames generation"
+)
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.2", "virtual channel generation, all frames generation")
 @given(seeds)
 @settings(max_examples=60, deadline=None)
 def test_frames_encode_as_the_codec_does(seed: int) -> None:
@@ -306,6 +330,7 @@ def packet(octets: int) -> bytes:
     return SpacePacket(application_process_id=1, packet_data_field=bytes(octets - 6)).encode()
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.2", "packet processing: packets over frames of fixed length")
 def test_a_frame_waits_until_it_is_full() -> None:
     sender = Sender(link())
     point = sender.packets(1, 0)
@@ -332,6 +357,9 @@ def test_a_flush_is_for_what_waits_then() -> None:
     assert sender.frames(9) == []
 
 
+@pytest.mark.conforms(
+    "CCSDS 132.0-B-3", "4.2", "packet processing: idle packets, of one octet and more with encapsulation packets"
+)
 @pytest.mark.parametrize("gap", range(1, 20))
 @pytest.mark.parametrize("versions", [(0, 7), (0,), (7,)])
 def test_a_gap_is_filled_with_idle_packets(gap: int, versions: tuple[int, ...]) -> None:
@@ -362,6 +390,7 @@ def test_a_gap_is_filled_with_idle_packets(gap: int, versions: tuple[int, ...]) 
         assert len(idle) == 1
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.2", "packet processing: maximum length of a packet")
 def test_idle_packets_are_no_longer_than_a_packet_may_be() -> None:
     sender = Sender(link(octets=200, own={"maximum_packet_octets": 10, "valid_packet_versions": (0,)}))
     sender.packets(1, 0).send(packet(7))
@@ -371,6 +400,9 @@ def test_idle_packets_are_no_longer_than_a_packet_may_be() -> None:
     assert receiver.account.lossless
 
 
+@pytest.mark.conforms(
+    "CCSDS 132.0-B-3", "4.1.4.6.2, annex D", "Only Idle Data in the data field, with the LFSR sequence"
+)
 def test_only_idle_data_is_the_sequence_of_the_standard() -> None:
     """132.0-B-3 annex D, 732.1-B-3 annex H: printed octets, also in ../shared/vectors/07-frames.toml; it runs on."""
     frames = Sender(link(octets=20)).emit(2)
@@ -382,6 +414,7 @@ def test_only_idle_data_is_the_sequence_of_the_standard() -> None:
     assert [part.virtual_channel_frame_count for part in parts] == [0, 1]
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.4.6.2", "Only Idle Data frames in a virtual channel of packets")
 def test_idle_frames_of_tm_may_share_a_channel_with_packets() -> None:
     sender = Sender(link(octets=30, idle_virtual_channel_id=0))
     sender.packets(1, 0).send(packet(30))
@@ -393,6 +426,9 @@ def test_idle_frames_of_tm_may_share_a_channel_with_packets() -> None:
     assert receiver.account.virtual_channels[0]["only_idle_data_frames"] == 2
 
 
+@pytest.mark.conforms(
+    "CCSDS 732.0-B-5", "4.1.4.1.6", "Only Idle Data frames on virtual channel 63, with the LFSR sequence"
+)
 def test_idle_data_of_aos_are_on_virtual_channel_63() -> None:
     (frame,) = Sender(link("AOS")).emit(1)
     assert frame.virtual_channel_id == 63
@@ -401,6 +437,7 @@ def test_idle_data_of_aos_are_on_virtual_channel_63() -> None:
         Sender(link("AOS")).packets(1, 63)
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.2.5.2", "replay flag")
 def test_replayed_frames_are_accounted_for_apart() -> None:
     sender = Sender(link("AOS", own={"replay_flag": True}))
     for id_ in (0, 1):
@@ -410,6 +447,7 @@ def test_replayed_frames_are_accounted_for_apart() -> None:
     assert dict(zip(batch.packets["virtual_channel_id"], batch.packets["replay"], strict=True)) == {0: 1, 1: 0}
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.4.3.3", "bitstream data pointer")
 @pytest.mark.parametrize(("bits", "pointers"), [(64, [0x3FFF]), (63, [62]), (65, [0x3FFF, 0]), (1, [0])])
 def test_the_bitstream_pointer_is_the_number_of_the_last_bit(bits: int, pointers: list[int]) -> None:
     """All ones where there is no idle data (732.0-B-5 4.1.4.3.3)."""
@@ -424,6 +462,7 @@ def test_the_bitstream_pointer_is_the_number_of_the_last_bit(bits: int, pointers
     assert sum(unit.user_bits for unit in units) == bits
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.2.5.5", "VC frame count cycle")
 def test_the_frame_count_of_aos_goes_on_in_its_cycle() -> None:
     sender = Sender(link("AOS", own={"frame_count_cycle": True}))
     node: Any = sender._master(1).find(0)
@@ -438,6 +477,7 @@ def test_the_frame_count_of_aos_goes_on_in_its_cycle() -> None:
     assert counts == [(1 << 28) - 1, 0]
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "3", "master channel OCF service, sending and receiving")
 def test_a_field_that_nobody_gave_is_an_error_and_costs_nothing() -> None:
     sender = Sender(link(operational_control_field=True))
     point = sender.packets(1, 0)
@@ -453,6 +493,7 @@ def test_a_field_that_nobody_gave_is_an_error_and_costs_nothing() -> None:
     assert point.pending_octets == 4
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "3", "virtual channel frame secondary header and OCF service, sending")
 def test_a_virtual_channel_has_a_control_field_and_a_secondary_header_of_its_own() -> None:
     sender = Sender(link(own={"operational_control_field": True, "secondary_header_octets": 4}))
     sender.operational_control_field(1, 0).set(b"\x81abc")
@@ -470,6 +511,8 @@ def test_a_virtual_channel_has_a_control_field_and_a_secondary_header_of_its_own
         sender.operational_control_field(1, 1)
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "3", "virtual channel frame service, sending")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.2", "frames made elsewhere: master channel frame count made here")
 def test_frames_made_elsewhere_get_what_belongs_to_the_channels_above() -> None:
     sender = Sender(link())
     sender.packets(1, 1).send(packet(58))
@@ -497,11 +540,51 @@ def test_frames_made_elsewhere_get_what_belongs_to_the_channels_above() -> None:
         sender.master_channel_frames(1)
 
 
-def test_a_master_channel_made_elsewhere_goes_as_it_is() -> None:
-    inner = Sender(link("AOS"))
+@pytest.mark.conforms("CCSDS 132.0-B-3", "3", "virtual channel access service with status fields, sending")
+def test_status_fields_go_with_their_access_unit() -> None:
+    sender = Sender(link(own={"service": "access"}))
+    point = sender.access(1, 0)
+    status = {"packet_order_flag": 1, "segment_length_id": 2, "first_header_pointer": 0x155}
+    point.send(b"a" * 58, **status)
+    point.send(b"b" * 58)
+    first, second = (
+        TmTransferFrame.decode(frame.octets, frame_error_control_present=False) for frame in sender.frames(9)
+    )
+    assert (first.transfer_frame_data_field, second.transfer_frame_data_field) == (b"a" * 58, b"b" * 58)
+    assert [first.synchronization_flag, second.synchronization_flag] == [1, 1]
+    assert {name: getattr(first, name) for name in status} == status
+
+
+@pytest.mark.conforms("CCSDS 732.0-B-5", "3", "virtual channel frame service, sending")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "3", "virtual channel OCF service, sending")
+def test_a_virtual_channel_of_aos_made_elsewhere_and_one_with_a_control_field() -> None:
+    sender = Sender(link("AOS", own={"operational_control_field": True}))
+    sender.operational_control_field(1, 0).set(b"\x81abc")
+    sender.packets(1, 0).send(packet(54))
+    elsewhere = AosTransferFrame(
+        spacecraft_id=1,
+        virtual_channel_id=1,
+        virtual_channel_frame_count=7777,
+        transfer_frame_data_field=b"\xff\xff" + bytes(56),
+    )
+    sender.virtual_channel_frames(1, 1).send(elsewhere)
+    made = {frame.virtual_channel_id: frame.octets for frame in sender.frames(9)}
+    assert made[1] == elsewhere.encode()
+    own = AosTransferFrame.decode(made[0], frame_error_control_present=False, operational_control_field_present=True)
+    assert own.operational_control_field == b"\x81abc"
+    assert own.multiplexing_protocol_data_unit.packet_zone == packet(54)[:52]
+    with pytest.raises(EncodeError, match="virtual channel 2"):
+        sender.virtual_channel_frames(1, 1).send(elsewhere.replace(virtual_channel_id=2))
+
+
+@pytest.mark.conforms("CCSDS 732.0-B-5", "3", "master channel frame service, sending")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "3", "master channel frame service, sending")
+@pytest.mark.parametrize("kind", ["TM", "AOS"])
+def test_a_master_channel_made_elsewhere_goes_as_it_is(kind: str) -> None:
+    inner = Sender(link(kind))
     inner.packets(1, 0).send(packet(60))
     frames = inner.emit(2)
-    outer = Sender(link("AOS"))
+    outer = Sender(link(kind))
     point = outer.master_channel_frames(1)
     for frame in frames:
         point.send(frame.octets)
@@ -521,6 +604,7 @@ def test_the_queue_has_a_limit_and_says_so() -> None:
     assert sender.pending_octets == 200 - 116 + 7
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.2", "packets of another version or length refused")
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -539,6 +623,7 @@ def test_what_is_no_packet_is_refused(given: bytes, message: str) -> None:
     assert sender.pending_octets == 0
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.2", "services that the channel does not have refused")
 def test_services_are_those_of_the_profile() -> None:
     sender = Sender(link(own={"service": "access"}))
     with pytest.raises(ConfigurationError, match="its service is access"):
@@ -597,22 +682,26 @@ def order(sender: Sender, frames: int) -> str:
     return "".join(str(frame.virtual_channel_id) for frame in sender.frames(frames))
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.2", "virtual channel multiplexing by priority")
 def test_virtual_channels_by_priority() -> None:
     assert order(loaded(three("priority", priority=(2, 0, 1)), 3), 9) == "111222000"
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.2", "virtual channel multiplexing by weight")
 def test_virtual_channels_by_weight() -> None:
     made = order(loaded(three("weighted", weight=(3, 2, 1)), 60), 60)
     assert [made.count(id_) for id_ in "012"] == [30, 20, 10]
     assert "000" not in made
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.2", "virtual channel multiplexing by polling vector")
 def test_virtual_channels_by_the_polling_vector() -> None:
     assert order(loaded(three("polling", polling=(0, 1, 0, 2)), 9), 12) == "010201020102"
     with pytest.raises(ConfigurationError, match="5 is not in the polling vector"):
         Sender(three("polling", polling=(0, 1, 2))).packets(1, 5)
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.2", "rate limits of virtual and master channels")
 def test_a_rate_limit_holds_over_any_window() -> None:
     rate = 64 * 8 * 10  # ten frames a second
     sender = loaded(three("priority", maximum_bits_per_second=(rate, None, None), priority=(0, 1, 1)), 40)
@@ -641,6 +730,7 @@ def test_a_limited_channel_leaves_the_link_to_idle_data() -> None:
     assert [frame.is_only_idle_data for frame in sender.emit(4, SECOND)] == [False] * 3 + [True]
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.2", "rate limits of virtual and master channels")
 def test_the_limit_of_a_master_channel_covers_all_of_it() -> None:
     master = MasterChannel(spacecraft_id=1, maximum_bits_per_second=512)
     sender = loaded(PhysicalChannel(frame_type="TM", frame_octets=64, master_channels=(master,)), 3)

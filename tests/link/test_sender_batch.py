@@ -136,6 +136,8 @@ CODES = st.none() | st.builds(
 )
 
 
+@pytest.mark.conforms("CCSDS 131.0-B-5", "9", "attached sync marker, sending")
+@pytest.mark.conforms("CCSDS 131.0-B-5", "10", "randomization in the sending chain")
 @given(
     CODES,
     st.sampled_from([None, "short", "long"]),
@@ -178,6 +180,7 @@ def test_a_frame_is_coded_step_by_step(
     assert bytes(sender.cadus(b"".join(frame.octets for frame in frames))) == expected
 
 
+@pytest.mark.conforms("CCSDS 131.0-B-5", "4", "frames to channel access data units and back")
 @pytest.mark.parametrize("kind", ["TM", "AOS"])
 @pytest.mark.parametrize("depth", [1, 5])
 def test_a_coded_batch_comes_back_through_the_receiver(kind: Any, depth: Any) -> None:

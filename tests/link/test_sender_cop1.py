@@ -190,6 +190,22 @@ def run(made: Pass, units: list[int], seconds: int) -> None:
     raise AssertionError(f"not done after {seconds} s: {made.alerts}, {made.control.fop.state}")
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "COP management service: directives and notifications")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "sequence-controlled (type-A) service")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "3.2", "sequence-controlled service over TC and USLP frames")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "COP management service with COP-1")
+@pytest.mark.conforms(
+    "CCSDS 232.0-B-4",
+    "4.4",
+    "frame acceptance by FARM-1",
+    partial="a procedure of its own; the receiving chain accepts every valid frame",
+)
+@pytest.mark.conforms(
+    "CCSDS 732.1-B-3",
+    "4.3",
+    "frame acceptance by FARM-1",
+    partial="a procedure of its own; the receiving chain accepts every valid frame",
+)
 @pytest.mark.parametrize("kind", ["TC", "USLP"])
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("timeout_type", ["alert", "suspend"])
@@ -220,6 +236,8 @@ def test_every_packet_arrives_once_and_in_order_or_the_user_knows(kind: str, see
     assert made.sender.pending_octets == 0
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "expedited (type-B) service")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "3.2", "expedited service beside a sequence-controlled one that does not run")
 @pytest.mark.parametrize("kind", ["TC", "USLP"])
 def test_expedited_packets_go_without_a_service(kind: str) -> None:
     made = Pass(link(kind), GOOD, 1)
@@ -239,6 +257,8 @@ def test_expedited_packets_go_without_a_service(kind: str) -> None:
     assert made.spacecraft.numbers[FrameType.AD] == [1]
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "COP management service: directives and notifications")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 directive: initiate AD service with Unlock")
 @pytest.mark.parametrize(("kind", "fixed"), [("TC", False), ("USLP", False), ("USLP", True)])
 def test_control_commands_reach_farm_1(kind: str, fixed: bool) -> None:
     made = Pass(link(kind, fixed=fixed), GOOD, 1)
@@ -270,6 +290,7 @@ def test_a_packet_that_has_gone_in_part_is_given_up_after_an_alert() -> None:
     assert made.spacecraft.numbers[FrameType.AD] == [2]
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 sliding window")
 def test_the_window_is_kept() -> None:
     made = Pass(link("TC"), LinkQuality(delay_ns=10_000 * MS), 1)
     made.control.direct(InitiateAdWithoutClcwCheck(), now_ns=0)
@@ -282,6 +303,10 @@ def test_the_window_is_kept() -> None:
     assert made.control.fop.outstanding_frames == 8
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 managed parameter: sliding window width")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 managed parameter: T1 initial")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 managed parameter: transmission limit")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6.1", "FARM-1 managed parameter: sliding window width")
 def test_the_profile_has_the_parameters_of_both_ends() -> None:
     own = {"virtual_channel_id": 3, "cop": "COP-1", "segment_header": True}
     table = {

@@ -200,6 +200,13 @@ def user_packets(octets: bytes) -> list[bytes]:
     return found
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.2.8", "frame sequence number 0 in type-BD frames made here")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.4", "frames without frame error control field")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "MAP packet service, sending")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "virtual channel packet service, sending")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "MAP access service, sending")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "virtual channel access service, sending")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.3", "virtual and master channel multiplexing")
 @given(seeds)
 @settings(max_examples=150, deadline=None)
 def test_tc_demultiplexed_is_what_was_sent(seed: int) -> None:
@@ -230,6 +237,17 @@ def test_tc_demultiplexed_is_what_was_sent(seed: int) -> None:
     assert traffic.sender.pending_octets == 0
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.2.3", "source-or-destination identifier")
+@pytest.mark.conforms(
+    "CCSDS 732.1-B-3", "4.1.2.12", "VC frame count, apart for sequence-controlled and expedited frames"
+)
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.4.2.2", "TFDZ construction rules 000 to 111")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "annex D", "truncated frames")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "MAP packet service, sending")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "MAP access service, sending")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "MAP octet stream service, sending")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.2", "frames of fixed and of variable length, sending")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.2", "MAP, virtual channel and master channel multiplexing")
 @given(seeds)
 @settings(max_examples=200, deadline=None)
 def test_uslp_demultiplexed_is_what_was_sent(seed: int) -> None:
@@ -306,6 +324,14 @@ def keyed(columns: Any, index: int) -> tuple[int, int, int | None]:
     return spacecraft, virtual, None if map_id < 0 else map_id
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.4", "master channel, virtual channel and MAP demultiplexing")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "MAP packet service, receiving")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "MAP access service, receiving")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.3", "master channel, virtual channel and MAP demultiplexing")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "MAP packet service, receiving")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "MAP access service, receiving")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.3", "frames of fixed length, receiving")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.3", "frames of variable length, receiving")
 @pytest.mark.parametrize("kind", ["TC", "USLP"])
 @given(seed=st.integers(0, 1 << 48))
 @settings(max_examples=120, deadline=None)
@@ -338,6 +364,8 @@ def test_what_was_sent_comes_out(kind: str, seed: int) -> None:
             assert got == whole or traffic.channel.fixed_frame_length
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.4", "frames back to back, in any split")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.3", "frames back to back, in any split")
 @pytest.mark.parametrize("kind", ["TC", "USLP"])
 def test_any_split_of_the_frames_gives_the_same(kind: str) -> None:
     for seed in range(20):
@@ -354,6 +382,7 @@ def test_any_split_of_the_frames_gives_the_same(kind: str) -> None:
         assert receiver.account.to_dict() == whole.account.to_dict()
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.2", "frame generation, read by another implementation")
 @given(seeds)
 @settings(max_examples=60, deadline=None)
 def test_another_implementation_reads_the_uslp_frames(seed: int) -> None:
@@ -410,6 +439,7 @@ def tc_units(sender: Sender) -> list[tuple[int | None, int | None, int]]:
     return [(frame.map_id, frame.sequence_flags, len(frame.transfer_frame_data_unit)) for frame in frames]
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.3.1", "blocking of packets")
 def test_packets_are_blocked_where_they_may() -> None:
     maps = (Map(map_id=1), Map(map_id=2, blocking=False))
     sender = Sender(link("TC", 46, VirtualChannel(virtual_channel_id=0, segment_header=True, maps=maps)))
@@ -419,6 +449,9 @@ def test_packets_are_blocked_where_they_may() -> None:
     assert sorted(tc_units(sender)) == [(1, 3, 20), (1, 3, 40), (2, 3, 20), (2, 3, 20), (2, 3, 20)]
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.3.2.2.2", "sequence flags: first, continuing, last, unsegmented")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.3.1", "segmentation of packets and access data units")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.3", "MAP multiplexing")
 def test_a_long_packet_goes_in_segments_and_lets_other_maps_between() -> None:
     own = VirtualChannel(virtual_channel_id=0, segment_header=True, multiplexing="weighted")
     sender = Sender(link("TC", 46, own))
@@ -427,6 +460,7 @@ def test_a_long_packet_goes_in_segments_and_lets_other_maps_between() -> None:
     assert tc_units(sender) == [(1, 1, 40), (2, 3, 7), (1, 0, 40), (1, 2, 20)]
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.3", "virtual channels without segment header: units of one frame only")
 def test_without_segment_headers_a_unit_must_fit() -> None:
     sender = Sender(link("TC", 45, VirtualChannel(virtual_channel_id=0)))
     point = sender.packets(1, 0)
@@ -441,6 +475,7 @@ def test_without_segment_headers_a_unit_must_fit() -> None:
         sender.emit(1)
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "sequence-controlled and expedited quality of service")
 def test_expedited_data_of_a_map_go_first() -> None:
     sender = Sender(link("USLP", 64, VirtualChannel(virtual_channel_id=3), variable_frame_length=True))
     sender.packets(1, 3, 0, sequence_controlled=True).send(packet(20))
@@ -448,6 +483,7 @@ def test_expedited_data_of_a_map_go_first() -> None:
     assert [frame.frame_type for frame in sender.frames(9)] == [FrameType.BD, FrameType.AD]
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.2", "rate limits of MAPs")
 def test_a_map_has_a_rate_limit_of_its_own() -> None:
     maps = (Map(map_id=0, maximum_bits_per_second=8 * 21), Map(map_id=1))
     own = VirtualChannel(virtual_channel_id=3, maps=maps)
@@ -461,6 +497,8 @@ def test_a_map_has_a_rate_limit_of_its_own() -> None:
     assert len(sender.frames(9, 2_000_000_000)) == 1
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.4.1.6", "Only Idle Data frames on virtual channel 63")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "annex H", "Only Idle Data sequence of the LFSR")
 def test_only_idle_data_of_uslp() -> None:
     """732.1-B-3 annex H: the printed octets."""
     (frame,) = Sender(link("USLP", 31, VirtualChannel(virtual_channel_id=3))).emit(1)
@@ -471,6 +509,7 @@ def test_only_idle_data_of_uslp() -> None:
     assert field.transfer_frame_data_zone.hex() == "ffffffff6db6d861451f11f19716723cbe7e00b1"
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "MAP octet stream service, sending")
 def test_an_octet_stream_in_frames_of_fixed_length_waits_until_they_are_full() -> None:
     maps = (Map(map_id=2, service="octet_stream"),)
     sender = Sender(link("USLP", 29, VirtualChannel(virtual_channel_id=3, maps=maps)))
@@ -484,6 +523,9 @@ def test_an_octet_stream_in_frames_of_fixed_length_waits_until_they_are_full() -
     assert UslpTransferFrame.decode(frame.octets, frame_error_control_present=False).data_field.construction_rule == 3
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "virtual channel frame service, sending")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.3", "all frames generation: frame error control of frames made elsewhere")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "virtual channel frame service, sending")
 @pytest.mark.parametrize("kind", ["TC", "USLP"])
 def test_frames_made_elsewhere(kind: str) -> None:
     keys = {"frame_error_control": True, **({"variable_frame_length": True} if kind == "USLP" else {})}
@@ -505,6 +547,7 @@ def test_frames_made_elsewhere(kind: str) -> None:
         sender.packets(1, 3, *([] if kind == "TC" else [0]))
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.2", "services that the channel does not have refused")
 def test_what_uslp_cannot_do_is_named() -> None:
     fixed = Sender(link("USLP", 64, VirtualChannel(virtual_channel_id=3, truncated_frame_octets=10)))
     with pytest.raises(ConfigurationError, match="frames of variable length"):
@@ -518,3 +561,56 @@ def test_what_uslp_cannot_do_is_named() -> None:
     own = VirtualChannel(virtual_channel_id=3, cop="COP-1", frame_count_octets_sequence_controlled=2)
     with pytest.raises(ConfigurationError, match="COP-1 counts modulo 256"):
         Sender(link("USLP", 64, own)).packets(1, 3, 0)
+
+
+@pytest.mark.conforms("CCSDS 232.0-B-4", "3", "master channel frame service, sending")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "master channel frame service, sending")
+@pytest.mark.parametrize("kind", ["TC", "USLP"])
+def test_a_master_channel_made_elsewhere_goes_as_it_is(kind: str) -> None:
+    keys = {"frame_error_control": True, **({"variable_frame_length": True} if kind == "USLP" else {})}
+    own = VirtualChannel(virtual_channel_id=3, segment_header=kind == "TC")
+    inner, outer = Sender(link(kind, 64, own, **keys)), Sender(link(kind, 64, own, **keys))
+    inner.packets(1, 3, 0).send(packet(100))
+    frames = [frame.octets for frame in inner.frames(9)]
+    assert len(frames) == 2
+    point = outer.master_channel_frames(1)
+    for octets in frames:
+        point.send(octets)
+    assert [frame.octets for frame in outer.frames(9)] == frames
+    with pytest.raises(ConfigurationError):
+        outer.packets(1, 3, 0)
+
+
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "insert service, sending and receiving")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.3", "insert zone")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.5", "operational control field")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "3", "master channel OCF service, sending and receiving")
+def test_insert_zone_and_control_fields_of_uslp() -> None:
+    """Both ends: what is given for each frame comes out of it."""
+    master = MasterChannel(
+        spacecraft_id=1, operational_control_field=True, virtual_channels=(VirtualChannel(virtual_channel_id=3),)
+    )
+    channel = PhysicalChannel(
+        frame_type="USLP", frame_octets=64, insert_zone_octets=5, frame_error_control=True, master_channels=(master,)
+    )
+    sender = Sender(channel)
+    words = [b"\x01\x00\x00\x01", b"\x81\x00\x00\x02", b"\x01\x00\x00\x03"]
+    left = iter(words)
+    sender.operational_control_field(1).set(lambda: next(left))
+    zones = [b"zone1", b"zone2", b"zone3"]
+    for zone in zones:
+        sender.insert_zone().send(zone)
+    sender.packets(1, 3, 0).send(packet(60))
+    frames = sender.emit(3)
+    decoded = [
+        UslpTransferFrame.decode(frame.octets, frame_error_control_present=True, insert_zone_octets=5)
+        for frame in frames
+    ]
+    assert [frame.insert_zone for frame in decoded] == zones
+    assert [frame.operational_control_field for frame in decoded] == words
+    assert [frame.is_only_idle_data for frame in decoded] == [False, False, True]
+    result = receive(b"".join(frame.octets for frame in frames), channel)
+    assert result.frames is not None
+    assert bytes(result.frames.insert_zones()) == b"".join(zones)
+    assert result.frames.operational_control_fields()[1].astype(">u4").tobytes() == b"".join(words)
+    assert [one.encode() for one in result.packets] == [packet(60)]

@@ -22,6 +22,8 @@ from ccsds.testing import load_vectors
 MISSIONS = [name for name in ccsds.mission_names() if ccsds.load_mission(name).physical_channel is not None]
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "5", "both ends from one set of managed parameters")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "5", "both ends from one set of managed parameters")
 @pytest.mark.parametrize("name", MISSIONS)
 @pytest.mark.parametrize("coded", [False, True])
 def test_a_profile_serves_both_ends(name: str, coded: bool) -> None:
@@ -75,6 +77,8 @@ def is_intact(case: dict[str, Any]) -> bool:
 INTACT = [case for case in load_vectors("232.0-B-4/tc_transfer_frame.toml") if is_intact(case)]
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.3.3", "control commands Unlock and Set V(R)")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.3", "frame generation: published frames, octet for octet")
 @pytest.mark.parametrize("case", INTACT, ids=lambda case: case["id"])
 def test_published_tc_frames(case: dict[str, Any]) -> None:
     """Commands of COP-1 as it sends them, and data through the access point that makes the same frame."""

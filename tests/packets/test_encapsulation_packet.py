@@ -19,6 +19,10 @@ def of_kind(kind: str) -> list[Any]:
     return [pytest.param(case, id=case["id"]) for case in CASES if case["kind"] == kind]
 
 
+@pytest.mark.conforms("CCSDS 133.1-B-3", "4.1.2", "packet header, from published octets")
+@pytest.mark.conforms("CCSDS 133.1-B-3", "4.1.2.5", "user defined field")
+@pytest.mark.conforms("CCSDS 133.1-B-3", "4.1.2.6", "encapsulation protocol identifier extension")
+@pytest.mark.conforms("CCSDS 133.1-B-3", "4.1.2.8", "packet length")
 @pytest.mark.parametrize("case", of_kind("header"))
 def test_published_headers(case: dict[str, Any]) -> None:
     octets = bytes.fromhex(case["octets"])
@@ -29,6 +33,7 @@ def test_published_headers(case: dict[str, Any]) -> None:
     assert packet.encode() == octets
 
 
+@pytest.mark.conforms("CCSDS 133.1-B-3", "4.1", "encapsulation packets, from published octets")
 @pytest.mark.parametrize("case", of_kind("packet"))
 def test_published_packets(case: dict[str, Any]) -> None:
     octets = bytes.fromhex(case["octets"])
@@ -37,6 +42,7 @@ def test_published_packets(case: dict[str, Any]) -> None:
     assert packet.encode() == octets
 
 
+@pytest.mark.conforms("CCSDS 133.1-B-3", "4.1.2.2", "packet version number 7; others refused")
 @pytest.mark.parametrize("case", of_kind("reject"))
 def test_published_octets_that_are_none(case: dict[str, Any]) -> None:
     with pytest.raises(DecodeError):
@@ -45,6 +51,7 @@ def test_published_octets_that_are_none(case: dict[str, Any]) -> None:
         EncapsulationPacket.decode_from(bytes.fromhex(case["octets"]))
 
 
+@pytest.mark.conforms("CCSDS 133.1-B-3", "4.1.2.8", "packet length smaller than the header refused")
 @pytest.mark.parametrize(
     ("octets", "why"), [("fd01", "less than"), ("fe000003", "less than"), ("ff00000000000007", "less than")]
 )
@@ -53,6 +60,7 @@ def test_a_length_smaller_than_the_header(octets: str, why: str) -> None:
         EncapsulationPacket.decode_from(bytes.fromhex(octets))
 
 
+@pytest.mark.conforms("CCSDS 133.1-B-3", "4.1.2.3", "encapsulation protocol identifier")
 def test_protocol_ids_are_the_published_ones() -> None:
     (case,) = (case for case in CASES if case["kind"] == "protocol_ids")
     assert len(case["values"]) == 8
@@ -61,6 +69,7 @@ def test_protocol_ids_are_the_published_ones() -> None:
     assert EncapsulationPacket(encapsulation_protocol_id=2).protocol_name == "INTERNET_PROTOCOL_EXTENSION"
 
 
+@pytest.mark.conforms("CCSDS 133.1-B-3", "4.1", "idle packets of one octet and more")
 @given(st.one_of(st.integers(1, 300), st.sampled_from([255, 256, 65535, 65536])))
 def test_idle_packets_of_any_length(octets: int) -> None:
     packet = EncapsulationPacket.idle(octets)
@@ -68,6 +77,8 @@ def test_idle_packets_of_any_length(octets: int) -> None:
     assert EncapsulationPacket.decode(packet.encode()) == packet
 
 
+@pytest.mark.conforms("CCSDS 133.1-B-3", "4.1.2.4", "length of length: headers of 1, 2, 4 and 8 octets")
+@pytest.mark.conforms("CCSDS 133.1-B-3", "4.1.2.7", "CCSDS defined field")
 @pytest.mark.parametrize(
     ("fields", "octets"),
     [
@@ -87,6 +98,9 @@ def test_the_shortest_header_is_chosen(fields: dict[str, Any], octets: int) -> N
     assert EncapsulationPacket.decode(packet.encode()) == packet
 
 
+@pytest.mark.conforms("CCSDS 133.1-B-3", "4.1.2.2", "packet version number 7; others refused")
+@pytest.mark.conforms("CCSDS 133.1-B-3", "4.1.2.5", "user defined field")
+@pytest.mark.conforms("CCSDS 133.1-B-3", "4.1.2.6", "encapsulation protocol identifier extension")
 @pytest.mark.parametrize(
     "fields",
     [
@@ -106,5 +120,6 @@ def test_packets_that_cannot_be(fields: dict[str, Any]) -> None:
         EncapsulationPacket(**fields)
 
 
+@pytest.mark.conforms("CCSDS 133.1-B-3", "4.1.2.4", "length of length: headers of 1, 2, 4 and 8 octets")
 def test_headers_have_the_octets_of_the_standard() -> None:
     assert [header.octets for header in HEADERS] == [1, 2, 4, 8]

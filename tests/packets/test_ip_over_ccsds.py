@@ -22,6 +22,7 @@ def of_kind(kind: str) -> list[dict[str, Any]]:
     return [case for case in CASES if case["kind"] == kind]
 
 
+@pytest.mark.conforms("CCSDS 702.1-B-1", "2", "values of the internet protocol extension")
 def test_values_are_the_published_ones() -> None:
     assert [row.value for row in INTERNET_PROTOCOL_EXTENSIONS] == [case["value"] for case in of_kind("value")]
     for case in of_kind("value"):
@@ -31,6 +32,7 @@ def test_values_are_the_published_ones() -> None:
     assert InternetProtocolExtension.decode(b"\x20\x21x").protocol_name is None
 
 
+@pytest.mark.conforms("CCSDS 702.1-B-1", "2", "IP datagrams in encapsulation packets")
 def test_published_packets() -> None:
     (case,) = of_kind("packet")
     octets = bytes.fromhex(case["octets"])
@@ -46,6 +48,7 @@ def test_published_packets() -> None:
         assert InternetProtocolExtension.from_packet(packet).protocol_data_unit
 
 
+@pytest.mark.conforms("CCSDS 702.1-B-1", "2", "IP datagrams in AOS frames, by encapsulation packets")
 def test_a_published_frame_carries_an_ipv4_datagram() -> None:
     (case,) = of_kind("frame")
     (frame_case,) = (
@@ -72,6 +75,7 @@ def internet_layers() -> tuple[Any, Any]:
     return inet, pytest.importorskip("scapy.layers.inet6", reason="scapy is not installed")
 
 
+@pytest.mark.conforms("CCSDS 702.1-B-1", "2", "IPv4 and IPv6 datagrams")
 @given(data=st.binary(max_size=40), is_old=st.booleans())
 def test_the_other_implementation_reads_the_datagram(
     internet_layers: tuple[Any, Any], data: bytes, is_old: bool
@@ -86,6 +90,7 @@ def test_the_other_implementation_reads_the_datagram(
     assert bytes(theirs) == datagram and bytes(theirs[inet.UDP].payload) == data
 
 
+@pytest.mark.conforms("CCSDS 702.1-B-1", "2.4", "internet protocol extension header of one octet and more")
 @given(st.lists(st.integers(0, 127), min_size=1, max_size=5), st.binary(min_size=1, max_size=8))
 def test_headers_of_any_length(values: list[int], data: bytes) -> None:
     header = bytes(value << 1 | (at == len(values)) for at, value in enumerate(values, 1))
@@ -93,6 +98,7 @@ def test_headers_of_any_length(values: list[int], data: bytes) -> None:
     assert (unit.extension_header, unit.protocol_data_unit) == (header, data)
 
 
+@pytest.mark.conforms("CCSDS 702.1-B-1", "2.4", "extension headers that are none refused")
 def test_what_cannot_be() -> None:
     for header in (b"", b"\x20", b"\x21\x21", b"\x21\x20"):
         with pytest.raises(EncodeError, match="only odd octet at its end"):

@@ -28,6 +28,15 @@ CASES = load_vectors("ECSS-E-ST-70-41C/pus.toml")
 COMMAND: dict[str, Any] = {"application_process_id": 2, "service_type_id": 17, "message_subtype_id": 1}
 
 
+@pytest.mark.conforms(
+    "ECSS-E-ST-70-41C", "7.4.4.1", "telecommand secondary header: service type, message subtype, source identifier"
+)
+@pytest.mark.conforms(
+    "ECSS-E-ST-70-41C",
+    "7.4.3.1",
+    "telemetry secondary header: time reference status, service type, message subtype, counter, destination",
+)
+@pytest.mark.conforms("ECSS-E-ST-70-41C", "7.4.3.1", "time field in a CCSDS time code")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_published_octets(case: dict[str, Any]) -> None:
     octets = bytes.fromhex(case["octets"])
@@ -50,6 +59,7 @@ def test_published_octets(case: dict[str, Any]) -> None:
         assert decode_time_code(packet.time)[1] == b""
 
 
+@pytest.mark.conforms("ECSS-E-ST-70-41C", "7.4.4.1", "PUS version number 2; others refused")
 def test_pus_a_is_told_apart() -> None:
     (case,) = (case for case in CASES if case["id"] == "ping-a")
     octets = bytearray.fromhex(case["octets"] + "0000")
@@ -59,6 +69,10 @@ def test_pus_a_is_told_apart() -> None:
     assert caught.value.octet_offset == 6 and caught.value.clause == "ECSS-E-ST-70-41C §7.4.4.1"
 
 
+@pytest.mark.conforms(
+    "ECSS-E-ST-70-41C", "7.4.4.1", "telecommand secondary header: service type, message subtype, source identifier"
+)
+@pytest.mark.conforms("ECSS-E-ST-70-41C", "annex B", "cyclic redundancy code")
 @given(pus_telecommands().filter(lambda packet: not packet.spare))
 def test_the_other_implementation_makes_the_same_telecommand(packet: PusTelecommand) -> None:
     ours = packet.replace(packet_error_control=PacketErrorControl.CRC, sequence_flags=3)
@@ -81,6 +95,11 @@ def test_the_other_implementation_makes_the_same_telecommand(packet: PusTelecomm
     )
 
 
+@pytest.mark.conforms(
+    "ECSS-E-ST-70-41C",
+    "7.4.3.1",
+    "telemetry secondary header: time reference status, service type, message subtype, counter, destination",
+)
 @given(pus_telemetry().filter(lambda packet: not packet.spare))
 def test_the_other_implementation_makes_the_same_telemetry(packet: PusTelemetry) -> None:
     ours = packet.replace(packet_error_control=PacketErrorControl.CRC, sequence_flags=3)
@@ -108,17 +127,20 @@ def slow_checksum(octets: bytes) -> int:
     return (check or 255) << 8 | (second or 255)
 
 
+@pytest.mark.conforms("ECSS-E-ST-70-41C", "annex B", "ISO checksum")
 @pytest.mark.parametrize("case", load_vectors("ECSS-E-ST-70-41C/iso_checksum.toml"), ids=lambda case: case["id"])
 def test_published_checksums(case: dict[str, Any]) -> None:
     assert f"{iso_checksum(bytes.fromhex(case['message'])):04x}" == case["checksum"]
 
 
+@pytest.mark.conforms("ECSS-E-ST-70-41C", "annex B", "ISO checksum")
 @given(st.binary(max_size=300))
 def test_the_checksum_is_the_slow_one(octets: bytes) -> None:
     assert iso_checksum(octets) == slow_checksum(octets)
     assert 0 not in iso_checksum(octets).to_bytes(2, "big")
 
 
+@pytest.mark.conforms("ECSS-E-ST-70-41C", "7.4", "packet error control field, as an option")
 @given(st.one_of(pus_telecommands(), pus_telemetry()), st.data())
 def test_damage_under_error_control_is_refused_or_kept(packet: Any, data: st.DataObject) -> None:
     packet = packet.replace(packet_error_control=data.draw(st.sampled_from(PacketErrorControl)))
@@ -138,6 +160,7 @@ def test_damage_under_error_control_is_refused_or_kept(packet: Any, data: st.Dat
         assert kept.encode() == octets
 
 
+@pytest.mark.conforms("ECSS-E-ST-70-41C", "7.4", "packet type and secondary header flag")
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
@@ -153,6 +176,7 @@ def test_space_packets_that_are_no_telecommand(changes: dict[str, Any], match: s
         PusTelecommand.decode(octets, packet_error_control=PacketErrorControl.NONE)
 
 
+@pytest.mark.conforms("ECSS-E-ST-70-41C", "7.4", "spare field and time of managed length")
 def test_no_room_for_the_headers() -> None:
     packet = PusTelecommand(**COMMAND)
     with pytest.raises(TruncatedError, match="octets of headers"):
@@ -162,6 +186,7 @@ def test_no_room_for_the_headers() -> None:
     assert PusTelemetry.decode(PusTelemetry(**COMMAND, time=b"").encode(), time_octets=0).time == b""
 
 
+@pytest.mark.conforms("ECSS-E-ST-70-41C", "7.4.4.1", "acknowledgement flags")
 def test_acknowledgements_have_names() -> None:
     wanted = Acknowledgement.ACCEPTANCE | Acknowledgement.COMPLETION
     packet = PusTelecommand(**COMMAND, acknowledgement_flags=wanted)
@@ -169,6 +194,7 @@ def test_acknowledgements_have_names() -> None:
     assert Acknowledgement(PusTelecommand.decode(packet.encode()).acknowledgement_flags) == wanted
 
 
+@pytest.mark.conforms("ECSS-E-ST-70-41C", "7.4", "fields out of range refused")
 @pytest.mark.parametrize(
     "fields",
     [

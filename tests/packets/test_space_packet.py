@@ -17,6 +17,7 @@ CASES = load_vectors("133.0-B-2/space_packet.toml")
 PACKETS = [case for case in CASES if case["kind"] == "packet"]
 
 
+@pytest.mark.conforms("CCSDS 133.0-B-2", "4.1.3", "primary header, from published octets")
 @pytest.mark.parametrize("case", PACKETS, ids=lambda case: case["id"])
 def test_published_octets(case: dict[str, Any]) -> None:
     octets = bytes.fromhex(case["octets"])
@@ -30,6 +31,8 @@ def test_published_octets(case: dict[str, Any]) -> None:
     assert packet.encode() == octets
 
 
+@pytest.mark.conforms("CCSDS 133.0-B-2", "4.1.3.3.4", "application process identifier")
+@pytest.mark.conforms("CCSDS 133.0-B-2", "4.1.3.5", "packets of 7 to 65542 octets")
 def test_limits() -> None:
     (limits,) = (case for case in CASES if case["kind"] == "limits")
     most = SpacePacket(application_process_id=limits["apid_max"], packet_data_field=bytes(65536))
@@ -43,6 +46,12 @@ def test_limits() -> None:
         most.replace(packet_sequence_count=limits["seq_modulo"])
 
 
+@pytest.mark.conforms("CCSDS 133.0-B-2", "4.1.3.3.2", "packet type")
+@pytest.mark.conforms("CCSDS 133.0-B-2", "4.1.3.3.3", "secondary header flag")
+@pytest.mark.conforms("CCSDS 133.0-B-2", "4.1.3.3.4", "application process identifier")
+@pytest.mark.conforms("CCSDS 133.0-B-2", "4.1.3.4.2", "sequence flags")
+@pytest.mark.conforms("CCSDS 133.0-B-2", "4.1.3.4.3", "packet sequence count or packet name")
+@pytest.mark.conforms("CCSDS 133.0-B-2", "4.1.3.5", "packet data length")
 @given(space_packets())
 def test_the_other_implementation_reads_the_same(packet: SpacePacket) -> None:
     header = spacepackets.SpacePacketHeader.unpack(packet.encode())
@@ -66,6 +75,7 @@ def test_the_other_implementation_reads_the_same(packet: SpacePacket) -> None:
     assert bytes(header.pack()) == packet.encode()[:6]
 
 
+@pytest.mark.conforms("CCSDS 133.0-B-2", "4.1", "idle packets of 7 octets and more, with any fill")
 @pytest.mark.parametrize("octets", [7, 8, 9, 1000, 65542])
 def test_idle_packets_of_any_length(octets: int) -> None:
     packet = SpacePacket.idle(octets, fill=b"\x12\x34\x56", packet_sequence_count=9)
@@ -81,6 +91,7 @@ def test_idle_packets_that_cannot_be(octets: int) -> None:
         SpacePacket.idle(octets)
 
 
+@pytest.mark.conforms("CCSDS 133.0-B-2", "4.1", "no secondary header in an idle packet made here")
 def test_an_idle_packet_with_secondary_header_decodes_but_is_not_made() -> None:
     octets = bytes.fromhex("0fffc0000001cafe")  # one spacecraft sends these
     packet = SpacePacket.decode(octets)
@@ -90,6 +101,7 @@ def test_an_idle_packet_with_secondary_header_decodes_but_is_not_made() -> None:
         packet.replace()
 
 
+@pytest.mark.conforms("CCSDS 133.0-B-2", "4.1.3", "fields out of range refused")
 def test_what_does_not_fit_names_field_and_clause() -> None:
     with pytest.raises(EncodeError, match=r"application_process_id is 2048.*4\.1\.3\.3\.4"):
         SpacePacket(application_process_id=2048, packet_data_field=b"x")
@@ -101,6 +113,7 @@ def test_what_does_not_fit_names_field_and_clause() -> None:
         SpacePacket(application_process_identifier=1, packet_data_field=b"x")  # type: ignore[call-arg]
 
 
+@pytest.mark.conforms("CCSDS 133.0-B-2", "4.1.3.2", "packet version number 0; others refused")
 @pytest.mark.parametrize(
     ("octets", "error", "offset"),
     [

@@ -60,6 +60,9 @@ def decoded(case: dict[str, Any]) -> Any:
     return time
 
 
+@pytest.mark.conforms("CCSDS 301.0-B-4", "3.2.1", "CUC T-field: 1 to 7 octets of coarse, 0 to 10 of fine time")
+@pytest.mark.conforms("CCSDS 301.0-B-4", "3.3", "CDS level 2: agency-defined epoch")
+@pytest.mark.conforms("CCSDS 301.0-B-4", "3.3", "CDS: leap seconds within the day")
 @pytest.mark.parametrize("case", BINARY, ids=lambda case: case["id"])
 def test_published_octets(case: dict[str, Any]) -> None:
     time, name = decoded(case), case["id"]
@@ -79,6 +82,8 @@ def test_published_octets(case: dict[str, Any]) -> None:
         assert time.to_day_time() == (instant_of(case["instant"]), 0)
 
 
+@pytest.mark.conforms("CCSDS 301.0-B-4", "3.5", "ASCII time code A")
+@pytest.mark.conforms("CCSDS 301.0-B-4", "3.5", "ASCII time code B")
 @pytest.mark.parametrize("case", [case for case in CASES.values() if "text" in case], ids=lambda case: case["id"])
 def test_published_texts(case: dict[str, Any]) -> None:
     time = AsciiTime.decode(case["text"].encode())
@@ -106,6 +111,8 @@ def test_published_t_fields(case: dict[str, Any]) -> None:
     assert time.encode_t_field() == octets
 
 
+@pytest.mark.conforms("CCSDS 301.0-B-4", "3.2.1", "CUC T-field: 1 to 7 octets of coarse, 0 to 10 of fine time")
+@pytest.mark.conforms("CCSDS 301.0-B-4", "3.2.2", "CUC P-field of one and two octets")
 @given(cuc_times())
 def test_the_slow_twin_of_cuc(time: CucTime) -> None:
     coarse_octets = time.coarse_octets - time.additional_coarse_octets
@@ -119,6 +126,10 @@ def test_the_slow_twin_of_cuc(time: CucTime) -> None:
     assert time.elapsed_seconds() == Fraction(number, 256**time.fine_octets)
 
 
+@pytest.mark.conforms(
+    "CCSDS 301.0-B-4", "3.3.1", "CDS T-field: days of 16 and 24 bits, submilliseconds of 0, 16 and 32 bits"
+)
+@pytest.mark.conforms("CCSDS 301.0-B-4", "3.3.2", "CDS P-field")
 @given(cds_times())
 def test_the_slow_twin_of_cds(time: CdsTime) -> None:
     code = {0: "00", 2: "01", 4: "10"}[time.submillisecond_octets]
@@ -127,6 +138,9 @@ def test_the_slow_twin_of_cds(time: CdsTime) -> None:
     assert time.encode_t_field() == b"".join(value.to_bytes(size, "big") for value, size in parts)
 
 
+@pytest.mark.conforms(
+    "CCSDS 301.0-B-4", "3.3.1", "CDS T-field: days of 16 and 24 bits, submilliseconds of 0, 16 and 32 bits"
+)
 @given(st.integers(0, 65535), st.integers(0, 86_399_999))
 def test_the_other_implementation_makes_the_same_cds(days: int, milliseconds: int) -> None:
     theirs = CdsShortTimestamp(ccsds_days=days, ms_of_day=milliseconds)
@@ -137,6 +151,10 @@ def test_the_other_implementation_makes_the_same_cds(days: int, milliseconds: in
         assert lost == 0 and abs(seen - theirs.as_datetime()) < datetime.timedelta(microseconds=1000)
 
 
+@pytest.mark.conforms(
+    "CCSDS 301.0-B-4", "3.4.1", "CCS T-field: month and day, or day of year, 0 to 6 octets of subseconds"
+)
+@pytest.mark.conforms("CCSDS 301.0-B-4", "3.4.2", "CCS P-field")
 @given(ccs_times())
 def test_the_slow_twin_of_ccs(time: CcsTime) -> None:
     date = f"{time.day_of_year:04}" if time.day_of_year else f"{time.month:02}{time.day_of_month:02}"
@@ -147,6 +165,7 @@ def test_the_slow_twin_of_ccs(time: CcsTime) -> None:
     assert time.p_field == Bits(bin=f"0101{time.day_of_year_flag}{time.subsecond_octets:03b}").tobytes()
 
 
+@pytest.mark.conforms("CCSDS 301.0-B-4", "3.5", "ASCII time codes with any fraction, with and without terminator Z")
 @given(st.one_of(cds_times().filter(lambda time: time.days < 2932896), ccs_times(), ascii_times()))
 def test_there_and_back_loses_nothing(time: Any) -> None:
     epoch: dict[str, Any] = {}
@@ -165,6 +184,7 @@ def test_there_and_back_loses_nothing(time: Any) -> None:
     assert 0 <= lost < Fraction(1, 10**12)
 
 
+@pytest.mark.conforms("CCSDS 301.0-B-4", "3.2", "CUC level 1: epoch 1958-01-01 TAI")
 @given(DAY_TIMES, st.integers(0, 10), st.sampled_from([CCSDS_EPOCH, UNIX_EPOCH, Epoch(1, 5, True, 3)]))
 def test_cuc_there_and_back_tells_what_is_lost(instant: DayTime, fine_octets: int, epoch: Epoch) -> None:
     time, lost = CucTime.from_day_time(instant, epoch=epoch, fine_octets=fine_octets, coarse_octets=7)
@@ -200,6 +220,7 @@ def test_datetimes_that_cannot_be_kept() -> None:
         _ = DayTime(10**30, 0).date
 
 
+@pytest.mark.conforms("CCSDS 301.0-B-4", "3", "leap seconds between UTC and TAI")
 def test_leap_seconds_are_those_of_the_published_list() -> None:
     table = LeapSeconds.from_list((files("hypothesis") / "vendor" / "leap-seconds.txt").read_text(encoding="utf-8"))
     assert table.rows == LEAP_SECONDS.rows
@@ -215,6 +236,7 @@ def test_leap_seconds_are_those_of_the_published_list() -> None:
             LeapSeconds.from_list(text)
 
 
+@pytest.mark.conforms("CCSDS 301.0-B-4", "3", "leap seconds between UTC and TAI")
 @pytest.mark.parametrize("row", range(1, len(LEAP_SECONDS.rows)))
 def test_a_leap_second_is_the_last_of_its_day(row: int) -> None:
     day, offset = LEAP_SECONDS.rows[row]
@@ -272,6 +294,7 @@ def test_a_scaled_fine_field_that_ends_before_the_second() -> None:
     assert (made.value.encode().hex(), made.lost_seconds) == (CASES["eos-cuc-scaled"]["t_field"], 0)
 
 
+@pytest.mark.conforms("CCSDS 301.0-B-4", "3.2", "CUC level 2: agency-defined epoch")
 def test_gps_time_counts_from_its_epoch() -> None:
     time = CucTime(coarse=1_167_264_018, time_code_id=2)  # 2017-01-01, 18 leap seconds since 1980
     assert time.to_day_time(epoch=GPS_EPOCH).value.to_datetime().value.isoformat() == "2017-01-01T00:00:00+00:00"
@@ -279,6 +302,7 @@ def test_gps_time_counts_from_its_epoch() -> None:
         time.to_day_time()
 
 
+@pytest.mark.conforms("CCSDS 301.0-B-4", "3", "fields out of range, and P-fields of other codes, refused")
 @pytest.mark.parametrize(
     ("cls", "octets", "match"),
     [
@@ -308,6 +332,7 @@ def test_octets_that_are_no_time(cls: Any, octets: str, match: str) -> None:
     assert caught.value.clause.startswith("CCSDS 301.0-B-4 §3")
 
 
+@pytest.mark.conforms("CCSDS 301.0-B-4", "3.5", "texts that are no time refused")
 @pytest.mark.parametrize(
     ("text", "offset", "match"),
     [
@@ -361,6 +386,7 @@ def test_times_that_cannot_be(make: Any) -> None:
         make()
 
 
+@pytest.mark.conforms("CCSDS 301.0-B-4", "3", "P-field implicit, agreed instead of sent")
 def test_an_agreed_p_field_must_be_one_of_the_code() -> None:
     for cls, p_field in ((CucTime, b""), (CucTime, b"\x40"), (CdsTime, b"\x40\x40"), (CcsTime, b"\x57")):
         with pytest.raises(ConfigurationError, match="p_field"):

@@ -60,6 +60,7 @@ def test_a_good_link_needs_no_retransmission() -> None:
     assert (account.frames_sent, account.alerts, account.stalls) == (100, {}, 0)
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "3.2", "sequence-controlled service: each FDU once and in order, or an alert")
 @pytest.mark.parametrize("what", ["loss", "duplication", "corruption"])
 @pytest.mark.parametrize("seed", range(5))
 def test_each_damage_alone_is_repaired_without_an_alert(what: str, seed: int) -> None:
@@ -69,6 +70,7 @@ def test_each_damage_alone_is_repaired_without_an_alert(what: str, seed: int) ->
     assert not account.alerts
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "3.2", "sequence-controlled service: each FDU once and in order, or an alert")
 @pytest.mark.parametrize("seed", range(40))
 def test_the_worst_link_delivers_once_and_in_order_or_alerts(seed: int) -> None:
     held(pair_settings(WORST), seed)
@@ -81,6 +83,7 @@ def test_a_slow_spacecraft_is_waited_for(seed: int) -> None:
     assert account.delivered == list(range(100)) or account.alerts
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 suspend and resume")
 @pytest.mark.parametrize("seed", range(20))
 def test_suspended_service_is_resumed(seed: int) -> None:
     account = held(pair_settings(WORST, limit=2, timeout_type=TimeoutType.SUSPEND), seed)

@@ -30,6 +30,7 @@ LARGE = {
 CASES = SMALL | (LARGE if os.environ.get("COP1_STATE_SPACE") == "large" else {})
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "4", "both ends: every joint state for small windows")
 @pytest.mark.parametrize("name", CASES)
 def test_every_state_of_a_small_window(name: str) -> None:
     found = explore(CASES[name])

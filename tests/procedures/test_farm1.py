@@ -120,11 +120,13 @@ def follow(case: dict[str, Any], before: dict[str, int]) -> dict[str, int]:
     return after
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6", "FARM-1 table 6-1: every cell present")
 def test_the_table_has_every_cell_and_no_other() -> None:
     assert set(TABLE) == set(itertools.product(Event, Farm1State))
     assert len(TABLE) == len(CELLS) == 33
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6", "FARM-1 table 6-1: every cell present")
 @pytest.mark.parametrize("cell", TABLE, ids=lambda cell: f"{cell[0].name}-{cell[1].value}")
 def test_each_cell_is_the_published_one(cell: tuple[Event, Farm1State]) -> None:
     published, ours = CELLS[cell[0].name, cell[1].value], TABLE[cell]
@@ -134,6 +136,12 @@ def test_each_cell_is_the_published_one(cell: tuple[Event, Farm1State]) -> None:
     assert bool(ours.clause) == ("text" in published)
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6", "FARM-1 table 6-1, E1 to E5: frames of type AD")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6", "FARM-1 table 6-1, E6: frames of type BD")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6", "FARM-1 table 6-1, E7 to E8: Unlock and Set V(R)")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6", "FARM-1 table 6-1, E9: invalid frame or control command")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6", "FARM-1 table 6-1, E10: buffer release")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6", "FARM-1 table 6-1, E11: CLCW report time")
 @pytest.mark.parametrize("cell", TABLE, ids=lambda cell: f"{cell[0].name}-{cell[1].value}")
 @pytest.mark.parametrize("flags", [(0, 0), (0, 1), (1, 0), (1, 1)])
 @pytest.mark.parametrize("vr", [0, 128, 255])
@@ -168,6 +176,7 @@ def test_each_cell_does_what_it_says(cell: tuple[Event, Farm1State], flags: tupl
         assert not said
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6", "FARM-1: CLCW after each frame")
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run["id"])
 def test_published_runs(run: dict[str, Any]) -> None:
     farm = make(Farm1State(run["init"]["state"]), run["init"]["vr"], run["W"])
@@ -180,6 +189,7 @@ def test_published_runs(run: dict[str, Any]) -> None:
 # -- the window --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6.1", "FARM-1 sliding window: positive and negative window, lockout area")
 @given(vr=st.integers(0, 255), number=st.integers(0, 255), half=st.integers(1, 127))
 def test_the_window_against_plain_counting(vr: int, number: int, half: int) -> None:
     farm = make(vr=vr, width=2 * half)
@@ -195,6 +205,7 @@ def test_the_window_against_plain_counting(vr: int, number: int, half: int) -> N
         assert said.event is expected
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6.1", "FARM-1 window without retransmission (Corrigendum 1)")
 @given(data=st.data(), width=st.integers(1, 256))
 def test_the_window_without_retransmission(data: st.DataObject, width: int) -> None:
     positive = data.draw(st.integers(1, width))
@@ -210,6 +221,9 @@ def test_the_window_without_retransmission(data: st.DataObject, width: int) -> N
         assert farm.window(number) is (Event.E3 if number in ahead else Event.E4 if number in behind else Event.E5)
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6.1", "FARM-1 managed parameter: sliding window width")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6.1", "FARM-1 managed parameter: positive window width")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6.1", "FARM-1 managed parameter: virtual channel identifier")
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -231,6 +245,7 @@ def test_parameters_that_the_clause_forbids(wrong: dict[str, Any]) -> None:
         Farm1(Farm1Parameters(virtual_channel_id=0, sliding_window_width=2), receiver_sequence_number=256)
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6.1", "FARM-1 window without retransmission (Corrigendum 1)")
 def test_the_widest_windows() -> None:
     assert Farm1Parameters(virtual_channel_id=0, sliding_window_width=254).window_widths == (127, 127)
     whole = Farm1Parameters(virtual_channel_id=0, sliding_window_width=256, retransmission=False)
@@ -268,6 +283,7 @@ def test_frames_from_header_fields_and_back() -> None:
         SetVr(256)
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6", "FARM-1: invalid frames change nothing")
 def test_invalid_frames_change_nothing() -> None:
     farm = make(vr=5)
     farm.handle_invalid_frame()
@@ -276,6 +292,7 @@ def test_invalid_frames_change_nothing() -> None:
     assert farm.clcw().encode().hex() == "01000005"
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6", "FARM-1: lockout and wait flags together")
 def test_wait_survives_lockout_until_the_buffer_is_released() -> None:
     farm = make()
     farm.handle_frame(ad(0), buffer_free=False)
@@ -285,6 +302,7 @@ def test_wait_survives_lockout_until_the_buffer_is_released() -> None:
     assert (farm.state, farm.clcw().lockout_flag, farm.clcw().wait_flag) == (Farm1State.LOCKOUT, 1, 0)
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "6", "CLCW of the receiver: no RF available, no bit lock, status field")
 def test_what_only_the_receiver_knows_goes_into_the_word() -> None:
     word = make().clcw(no_rf_available=True, no_bit_lock=True, status_field=5)
     assert (word.no_rf_available_flag, word.no_bit_lock_flag, word.status_field) == (1, 1, 5)

@@ -157,12 +157,14 @@ class Both:
 # -- the table ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 table 5-1: every cell present")
 def test_the_table_has_every_cell_and_no_other() -> None:
     assert set(TABLE) == set(itertools.product(Event, Fop1State))
     assert len(TABLE) == len(CELLS) == 300
     assert {key for key, case in CELLS.items() if case["actions"] == ["n/a"]} == set(CHOICES) | CANNOT_OCCUR
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 table 5-1: every cell present")
 @pytest.mark.parametrize("cell", TABLE, ids=lambda cell: f"{cell[0].name}-{cell[1].value}")
 def test_each_cell_is_the_published_one(cell: tuple[Event, Fop1State]) -> None:
     key, ours = (cell[0].name, cell[1].value), TABLE[cell]
@@ -251,6 +253,28 @@ def provoke(both: Both, event: str) -> str:
     return both.direct(event, 1)
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 table 5-1, E1 to E4: CLCW acknowledges all frames sent")
+@pytest.mark.conforms(
+    "CCSDS 232.1-B-2", "5", "FOP-1 table 5-1, E5 to E12, E101 to E103: CLCW acknowledges some or none"
+)
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 table 5-1, E13 to E15: N(R) out of range, lockout, invalid CLCW")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 table 5-1, E16, E104, E17, E18: timer expired")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 table 5-1, E19 to E22: requests to transfer an FDU")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 table 5-1, E23 to E28: initiate AD service")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 table 5-1, E29: terminate AD service")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 table 5-1, E30 to E34: resume AD service")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 table 5-1, E35 to E40: set directives, invalid directive")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 table 5-1, E41 to E46: lower layer accepts or rejects")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 directive: initiate AD service without CLCW check")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 directive: initiate AD service with CLCW check")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 directive: initiate AD service with Set V(R)")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 directive: terminate AD service")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 directive: resume AD service")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 directive: set V(S)")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 directive: set FOP sliding window width")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 directive: set T1 initial")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 directive: set transmission limit")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 directive: set timeout type")
 @pytest.mark.parametrize("cell", sorted(set(CELLS) - CANNOT_OCCUR), ids="-".join)
 def test_each_cell_does_what_it_says(cell: tuple[str, str]) -> None:
     event, state = cell
@@ -261,6 +285,7 @@ def test_each_cell_does_what_it_says(cell: tuple[str, str]) -> None:
         assert both.fop.state.value == published(event, state)[1]
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 directive: set V(S)")
 @pytest.mark.parametrize("suspend_state", [1, 2, 3, 4])
 def test_set_vs_is_rejected_while_suspended(suspend_state: int) -> None:
     both = Both()
@@ -269,6 +294,7 @@ def test_set_vs_is_rejected_while_suspended(suspend_state: int) -> None:
     assert both.fop.transmitter_sequence_number == 0
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 table 5-1: every cell present")
 @pytest.mark.parametrize("cell", sorted(CANNOT_OCCUR), ids="-".join)
 def test_what_cannot_occur_is_a_defect_of_ours(cell: tuple[str, str]) -> None:
     fop = Fop1(parameters())
@@ -280,6 +306,8 @@ def test_what_cannot_occur_is_a_defect_of_ours(cell: tuple[str, str]) -> None:
 # -- runs --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 managed parameter: timeout type")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 timer, transmission count and limit, timeout type 0 and 1")
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run["id"])
 def test_published_runs(run: dict[str, Any]) -> None:
     fop = Fop1(parameters(limit=run["transmission_limit"], timeout_type=TimeoutType(run["timeout_type"])))
@@ -315,6 +343,8 @@ def test_published_runs(run: dict[str, Any]) -> None:
                 raise AssertionError(other)
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 directive: resume AD service")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 suspend and resume")
 def test_suspend_keeps_the_queues_and_resume_goes_on() -> None:
     both = Both(limit=1)
     both.direct("E39", 1)
@@ -329,6 +359,7 @@ def test_suspend_keeps_the_queues_and_resume_goes_on() -> None:
     assert both.clcw(2) == "E2"
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 suspend and resume")
 def test_a_suspended_initiation_goes_on_or_is_answered_when_replaced() -> None:
     both = Both()
     both.direct("E39", 1)
@@ -346,6 +377,7 @@ def test_a_suspended_initiation_goes_on_or_is_answered_when_replaced() -> None:
 # -- what is not for us, and what is wrong -----------------------------------------------------------------------------
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "CLCWs of another virtual channel or COP, and OCFs of type 2, ignored")
 @pytest.mark.parametrize("octets", ["00000000", "01040000", "03000000", "80000000", "a1000000", "23000000"])
 def test_words_of_others_are_ignored_in_every_state(octets: str) -> None:
     for state in Fop1State:
@@ -360,6 +392,7 @@ def test_words_of_others_are_ignored_in_every_state(octets: str) -> None:
     assert fop.ignored_operational_control_fields == 3
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 directive: initiate AD service with CLCW check")
 def test_status_and_spare_bits_are_not_looked_at() -> None:
     fop = Fop1(parameters())
     fop.direct(p.InitiateAdWithClcwCheck(), now_ns=0)
@@ -373,6 +406,8 @@ def test_a_field_of_another_length_is_the_callers_mistake(octets: bytes) -> None
         Fop1(parameters()).handle_operational_control_field(octets, now_ns=0)
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 directive: set FOP sliding window width")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 directives out of range rejected")
 @pytest.mark.parametrize(
     "directive",
     [
@@ -389,6 +424,11 @@ def test_an_invalid_directive_is_rejected(directive: Any) -> None:
     assert fop.sliding_window_width == 5
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 managed parameter: sliding window width")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 managed parameter: T1 initial")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 managed parameter: transmission limit")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 managed parameter: timeout type")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 managed parameter: virtual channel identifier")
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -410,6 +450,8 @@ def test_an_answer_without_a_question_is_the_callers_mistake() -> None:
             Fop1(parameters()).handle_lower_layer_response(frame_type, accepted=True, now_ns=0)
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 directive: initiate AD service with Unlock")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 directive: initiate AD service with Set V(R)")
 def test_after_a_rejected_frame_the_channel_can_be_used_again() -> None:
     fop = Fop1(parameters())
     for directive, octets in (
@@ -424,6 +466,7 @@ def test_after_a_rejected_frame_the_channel_can_be_used_again() -> None:
         assert said(fop)[-1][:2] == ("alert", "LLIF")
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 sliding window")
 def test_stale_acknowledgements_free_the_window() -> None:
     both = Both(window=2)
     both.direct("E23")
@@ -551,5 +594,6 @@ AnyOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=60, 
 test_any_order_of_anything = AnyOrder.TestCase
 
 
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5", "FOP-1 notifications: accept, reject, positive and negative confirm")
 def test_notifications_have_the_names_of_the_standard() -> None:
     assert {one.value for one in Notification} == {"accept", "reject", "positive confirm", "negative confirm"}

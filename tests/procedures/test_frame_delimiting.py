@@ -75,6 +75,7 @@ def test_any_octets_are_taken_and_accounted_for(octets: bytes, check: bool, spac
 GOOD = frame_of(b"data")
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.4", "frame validation check: version, spacecraft, length, error control")
 @pytest.mark.parametrize(
     ("candidate", "expected", "counter"),
     [

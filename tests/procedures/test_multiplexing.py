@@ -23,6 +23,8 @@ def others(random: Random, keys: list[int], key: int) -> set[int]:
     return {key} | {other for other in keys if random.random() < 0.5}
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.3", "multiplexing by weighted round robin")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.2", "virtual and master channel multiplexing: priority, weights, polling")
 @given(weights, st.integers(1, 600))
 def test_weights_hold_to_less_than_one_turn_at_any_time(shares: dict[int, int], turns: int) -> None:
     scheme, ready = WeightedRoundRobin(shares), list(shares)
@@ -100,12 +102,16 @@ def test_polling_reaches_everybody_within_one_round(vector: list[int], seed: int
         assert waited < len(vector)
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.3", "multiplexing by polling vector")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.2", "virtual and master channel multiplexing: priority, weights, polling")
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=12))
 def test_polling_follows_the_vector(vector: list[int]) -> None:
     scheme = PollingVector(vector)
     assert [scheme.choose(set(vector)) for _ in range(2 * len(vector))] == vector * 2
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.3", "multiplexing by absolute priority")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.2", "virtual and master channel multiplexing: priority, weights, polling")
 @given(st.dictionaries(st.integers(0, 9), st.integers(0, 3), min_size=1), seeds)
 def test_priority_is_absolute_and_fair_among_equals(priorities: dict[int, int], seed: int) -> None:
     random, scheme = Random(seed), AbsolutePriority(priorities)
@@ -125,6 +131,8 @@ def test_nobody_ready_is_nobody_chosen(scheme: Turns[int]) -> None:
     assert scheme.choose([1]) == 1
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.2", "rate limits of virtual and master channels")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.3", "rate limits of MAPs, virtual and master channels")
 @given(st.integers(1, 10**7), st.integers(0, 3000), st.lists(st.integers(1, 2000), min_size=1, max_size=60), seeds)
 @settings(deadline=None)
 def test_no_window_sees_more_than_its_rate_and_one_unit(rate: int, burst: int, units: list[int], seed: int) -> None:

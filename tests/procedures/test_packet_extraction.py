@@ -42,6 +42,9 @@ def run(
     return found + extractor.finish(), extractor.counters
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.3", "packet extraction: packets over frames, losses of frames")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2.7.6", "first header pointer")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.3", "packet extraction: packets over frames, losses of frames")
 @given(
     units=st.lists(packets().map(lambda p: p.encode()), min_size=1, max_size=12),
     size=st.integers(1, 90),
@@ -113,12 +116,15 @@ def test_an_idle_packet_cut_off_at_the_end_of_a_frame() -> None:
     assert (counters.dropped_mismatch, counters.pointer_mismatches) == (1, 1)
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.3", "packet extraction: first header pointer against packet length")
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.3", "packet extraction: first header pointer against packet length")
 def test_a_pointer_that_contradicts_the_length() -> None:
     found, counters = run([(A[:6], 0), (A[6:] + b"x" + B, 5)], INCOMPLETE)
     assert [(packet.octets, packet.is_complete) for packet in found] == [(A, False), (B, True)]
     assert counters.pointer_mismatches == 1
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.3", "packet extraction: packets over frames, losses of frames")
 def test_a_header_cut_by_the_end_of_a_frame() -> None:
     for at in range(1, 10):
         found, counters = run([(A[:at], 0), (A[at:] + B, 10 - at)])
@@ -126,12 +132,14 @@ def test_a_header_cut_by_the_end_of_a_frame() -> None:
         assert counters.pointer_matches == 1
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2.7.6.4", "first header pointer: no packet starts")
 def test_a_frame_without_start_that_ends_the_packet_early() -> None:
     found, counters = run([(A[:6], 0), (A[6:] + b"more", NO_PACKET_START), (B, 0)])
     assert [packet.octets for packet in found] == [B]
     assert (counters.dropped_mismatch, counters.zones_without_packet_start) == (1, 1)
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.2.7.6.5", "first header pointer: only idle data")
 def test_idle_frames_do_not_interrupt_a_packet() -> None:
     idle = [(b"\x00" * 10, ONLY_IDLE_DATA), (A, 0, ("only_idle", True))]
     found, counters = run([(A[:4], 0), *idle, (A[4:], NO_PACKET_START)])
@@ -157,6 +165,7 @@ def test_a_pointer_behind_the_zone() -> None:
     assert (counters.pointers_invalid, counters.dropped_pointer_invalid) == (1, 1)
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.3", "packet extraction: maximum length of a packet")
 @pytest.mark.parametrize(
     ("start", "counter"),
     [
@@ -178,6 +187,7 @@ def test_what_cannot_be_followed_waits_for_the_next_pointer(start: bytes, counte
         assert getattr(counters, counter) == 1
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.4.2.2", "M_PDU first header pointer: no packet starts, only idle data")
 def test_special_pointers_are_as_wide_as_the_field() -> None:
     wide = ExtractionParameters(first_header_pointer_bits=16)
     found, counters = run([(A[:4], 0), (b"idle", 0xFFFE), (A[4:], 0xFFFF)], wide)
@@ -188,6 +198,7 @@ def test_special_pointers_are_as_wide_as_the_field() -> None:
     assert [packet.octets for packet in found] == [filler, B]
 
 
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.3", "packet extraction: valid packet version numbers")
 def test_versions_are_chosen() -> None:
     only_space = ExtractionParameters(valid_packet_versions=frozenset({0}))
     found, counters = run([(A + b"\xe0" + B, 0)], only_space)

@@ -21,6 +21,7 @@ def modes(steps: list[Radiated]) -> str:
     return "".join(str(step.mode.value) for step in steps)
 
 
+@pytest.mark.conforms("CCSDS 231.0-B-4", "7", "carrier modulation modes CMM-1 to CMM-4")
 @pytest.mark.conforms("CCSDS 231.0-B-4", "7", "PLOP-2, with an idle sequence after each CLTU")
 @given(st.integers(0, 4), st.integers(1, 3), st.integers(1, 3))
 def test_plop_2_keeps_the_carrier_modulated(cltus: int, repetitions: int, idle_octets: int) -> None:

@@ -40,6 +40,7 @@ def frame(map_id: int, flags: SegmentSequenceFlags, octets: bytes) -> TcTransfer
     return TcTransferFrame.decode(made.encode(), segment_header_present=True, frame_error_control_present=False)
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.3.1", "segmentation of packets and access data units")
 @given(st.binary(min_size=1, max_size=200), st.integers(1, 50))
 def test_what_is_segmented_comes_back(octets: bytes, maximum: int) -> None:
     portions = segment(octets, maximum)
@@ -51,6 +52,7 @@ def test_what_is_segmented_comes_back(octets: bytes, maximum: int) -> None:
     assert not reassembler.finish()
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.3.2.2.3", "MAP identifier")
 @given(st.lists(st.tuples(st.integers(0, 2), st.binary(min_size=1, max_size=60)), max_size=6), st.data())
 def test_maps_do_not_disturb_each_other(units: list[tuple[int, bytes]], data: st.DataObject) -> None:
     queues: dict[int, list[TcTransferFrame]] = {}
@@ -66,6 +68,7 @@ def test_maps_do_not_disturb_each_other(units: list[tuple[int, bytes]], data: st
     assert not maps.finish()
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.3.1", "blocking of packets")
 @given(st.lists(packets(maximum_data_octets=20), max_size=20), st.integers(40, 100))
 def test_what_is_blocked_comes_back(units: list[object], maximum: int) -> None:
     encoded = [unit.encode() for unit in units]  # type: ignore[attr-defined]
@@ -104,6 +107,7 @@ def slow_twin(segments: list[tuple[SegmentSequenceFlags, bytes, bool]]) -> tuple
     return units, sum(len(octets) for _, octets, _ in segments) - used
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.4.1", "reassembly; incomplete units discarded and counted by reason")
 @given(st.lists(st.tuples(st.sampled_from(SegmentSequenceFlags), st.binary(max_size=4), st.booleans()), max_size=12))
 def test_any_order_of_segments_is_accounted_for(segments: list[tuple[SegmentSequenceFlags, bytes, bool]]) -> None:
     reassembler = Reassembler()
@@ -123,6 +127,7 @@ def test_any_order_of_segments_is_accounted_for(segments: list[tuple[SegmentSequ
         assert counted == sum(event.reason == reason for event in lost)
 
 
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.3.2.2.2", "sequence flags: first, continuing, last, unsegmented")
 def test_each_disorder_has_its_event() -> None:
     reassembler = Reassembler(maximum_octets=4)
     assert reassembler.handle_segment(LAST, b"x") == [SegmentDiscarded(DiscardReason.NO_FIRST, b"x")]
@@ -157,6 +162,7 @@ def test_frames_without_segment_header_and_with_control_commands() -> None:
     assert maps.handle_frame(control) == []
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.4.2.4", "last valid octet pointer (rules 001 and 010)")
 @given(st.binary(min_size=1, max_size=100), st.integers(1, 20))
 def test_access_units_in_uslp_frames_of_fixed_length_come_back(octets: bytes, zone_octets: int) -> None:
     reassembler, events = Reassembler(), []
@@ -201,6 +207,7 @@ def uslp(map_id: int, rule: int, zone: bytes, pointer: int | None = None, **fiel
     return UslpTransferFrame.decode(made.encode(), frame_error_control_present=False)
 
 
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.3.2", "MAP packet extraction and MAP access reassembly, per MAP")
 def test_uslp_maps_carry_what_their_frames_say() -> None:
     maps = UslpMapDemultiplexer()
     packet = bytes.fromhex("0801c0000001cafe")

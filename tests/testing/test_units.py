@@ -196,6 +196,10 @@ def test_shorthand_reads_and_is_refused_by_the_constructor(index: int, data: st.
             cls(**{short: expected})
 
 
+@pytest.mark.conforms("CCSDS 132.0-B-3", "4.1.6", "frame error control decoding")
+@pytest.mark.conforms("CCSDS 732.0-B-5", "4.1.6", "frame error control decoding")
+@pytest.mark.conforms("CCSDS 232.0-B-4", "4.1.4.3", "frame error control decoding")
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.1.6", "frame error control decoding")
 @pytest.mark.parametrize("cls", FRAMES)
 @given(data=st.data())
 def test_damage_under_error_control_is_refused_or_kept(cls: type[Any], data: st.DataObject) -> None:
