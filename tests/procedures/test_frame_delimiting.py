@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from ccsds.coding.cltu import CODES, CltuEncoder, Code
 from ccsds.coding.cltu_decoder import CltuDecoder
 from ccsds.frames.tc import TcTransferFrame
+from ccsds.frames.uslp import UslpTransferFrame
+from ccsds.frames.uslp_data_field import UslpTransferFrameDataField
 from ccsds.procedures.frame_delimiting import DelimitedFrame, DiscardedOctets, FrameDelimiter, LeftoverReason
 
 CAPTURES = Path(__file__).parents[2].parent / "shared" / "captures"
@@ -70,6 +72,72 @@ def test_any_octets_are_taken_and_accounted_for(octets: bytes, check: bool, spac
             assert frame.is_intact
             assert spacecraft is None or frame.spacecraft_id in spacecraft
     balance(delimiter)
+
+
+def uslp_frame(zone: bytes, check_octets: int, *, truncated: bool, virtual_channel_id: int = 3) -> bytes:
+    field = UslpTransferFrameDataField(construction_rule=7, uslp_protocol_id=0, transfer_frame_data_zone=zone).encode()
+    options = {} if truncated else {"frame_error_control_present": bool(check_octets)}
+    return UslpTransferFrame(
+        spacecraft_id=700,
+        virtual_channel_id=virtual_channel_id,
+        map_id=1,
+        end_of_frame_primary_header_flag=int(truncated),
+        transfer_frame_data_field=field,
+        frame_error_control_octets=check_octets or 2,
+        **options,
+    ).encode()
+
+
+@pytest.mark.conforms("CCSDS 732.1-B-3", "4.3", "frame delimiting in a CLTU, whole and truncated frames")
+@given(
+    st.lists(st.tuples(st.binary(min_size=1, max_size=60), st.booleans()), min_size=1, max_size=4),
+    st.sampled_from([0, 2, 4]),
+)
+def test_uslp_frames_sent_in_one_cltu_come_out(data: list[tuple[bytes, bool]], check_octets: int) -> None:
+    frames = [uslp_frame(b"0123456789" if short else zone, check_octets, truncated=short) for zone, short in data]
+    (unit,) = CltuDecoder().feed(CltuEncoder().encode(b"".join(frames)))
+    delimiter = FrameDelimiter(
+        frame_type="USLP",
+        frame_error_control_present=bool(check_octets),
+        frame_error_control_octets=4 if check_octets == 4 else 2,
+        truncated_frame_octets={3: 4 + 1 + 10},
+    )
+    parts = delimiter.split(unit.octets, codeword_information_octets=7)
+    assert [part.octets for part in parts if isinstance(part, DelimitedFrame)] == frames
+    assert b"".join(part.octets for part in parts) == unit.octets
+    assert delimiter.counters.fill_octets == -sum(map(len, frames)) % 7
+    assert not delimiter.counters.discarded_octets
+    balance(delimiter)
+
+
+@given(st.binary(max_size=100), st.sampled_from([0, 2, 4]))
+def test_any_octets_taken_for_uslp_are_accounted_for(octets: bytes, check_octets: int) -> None:
+    delimiter = FrameDelimiter(
+        frame_type="USLP",
+        frame_error_control_present=bool(check_octets),
+        frame_error_control_octets=4 if check_octets == 4 else 2,
+        truncated_frame_octets={3: 15},
+    )
+    for candidate in (octets, b"\xc0" + octets, uslp_frame(b"good", check_octets, truncated=False) + octets):
+        parts = delimiter.split(candidate, codeword_information_octets=32)
+        assert b"".join(part.octets for part in parts) == candidate
+        balance(delimiter)
+
+
+def test_uslp_frames_that_cannot_be() -> None:
+    good = uslp_frame(b"data", 2, truncated=False)
+    unknown = uslp_frame(b"data", 2, truncated=True, virtual_channel_id=5)
+    delimiter = FrameDelimiter(frame_type="USLP", frame_error_control_present=True, spacecraft_ids=[9])
+    for candidate, expected in (
+        (good, [LeftoverReason.SPACECRAFT]),
+        (unknown, [LeftoverReason.LENGTH]),  # truncated, and no length is agreed upon for its virtual channel
+        (b"\x00" + good[1:], [LeftoverReason.VERSION]),
+        (good[:-1], [LeftoverReason.TRUNCATED]),
+        (good[:6], [LeftoverReason.TRUNCATED]),
+        (good[:-1] + bytes([good[-1] ^ 1]), [LeftoverReason.CHECK]),
+        (good[:4] + b"\x00\x03" + good[6:], [LeftoverReason.LENGTH]),
+    ):
+        assert reasons(delimiter.split(candidate, codeword_information_octets=7)) == expected, candidate.hex()
 
 
 GOOD = frame_of(b"data")
