@@ -28,6 +28,7 @@ _HOME = {
     "CdsTime": "ccsds.packets.time_codes",
     "CucTime": "ccsds.packets.time_codes",
     "AsciiTime": "ccsds.packets.time_codes_calendar",
+    "AsciiTimeSubset": "ccsds.packets.time_codes_subset",
     "CcsTime": "ccsds.packets.time_codes_calendar",
     "DayTime": "ccsds.packets.time_codes_scale",
     "LeapSeconds": "ccsds.packets.time_codes_scale",
@@ -70,6 +71,7 @@ __all__ = [
     "Account",
     "AosTransferFrame",
     "AsciiTime",
+    "AsciiTimeSubset",
     "Batch",
     "CcsTime",
     "CcsdsError",
@@ -164,6 +166,7 @@ if TYPE_CHECKING:
     from ccsds.packets.time_codes import CdsTime, CucTime
     from ccsds.packets.time_codes_calendar import AsciiTime, CcsTime
     from ccsds.packets.time_codes_scale import DayTime, LeapSeconds
+    from ccsds.packets.time_codes_subset import AsciiTimeSubset
     from ccsds.procedures.frame_delimiting import FrameDelimiter
     from ccsds.procedures.plop import PhysicalLayerOperations
 
