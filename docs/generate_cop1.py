@@ -13,7 +13,8 @@ import html
 import math
 import re
 import sys
-from collections import Counter
+import tomllib
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
@@ -49,18 +50,27 @@ def basis() -> str:
     """How many cells rest on what."""
     rows = ["| | FARM-1 | FOP-1 |", "|---|---:|---:|"]
     kinds: dict[str, Callable[[Any], bool]] = {
-        "a clause or a quoted cell, and implementations": lambda cell: bool(cell.clause) and cell.implementations > 0,
-        "implementations that agree (two or more)": lambda cell: not cell.clause and cell.implementations > 1,
-        "the text alone, others call it not applicable": lambda cell: bool(cell.clause) and not cell.implementations,
-        "our choice, others call it not applicable": lambda cell: not cell.clause and not cell.implementations,
+        "the text states it, and implementations agree": lambda cell: _is_text(cell) and cell.implementations > 0,
+        "the text states it, others call it not applicable": lambda cell: _is_text(cell) and not cell.implementations,
+        "a cell of the table, as others quote it": lambda cell: bool(cell.clause) and not _is_text(cell),
+        "the text states a part, two or more implementations the whole": lambda cell: (
+            bool(cell.partly) and cell.implementations > 1
+        ),
+        "the text states a part, others call it not applicable": lambda cell: bool(cell.partly),
+        "implementations alone, two or more that agree": lambda cell: cell.implementations > 1,
+        "our choice, others call it not applicable": lambda cell: not cell.implementations,
     }
     counts: Counter[tuple[str, str]] = Counter()
     for name, table in (("farm", farm1.TABLE), ("fop", fop1_table.TABLE)):
         for cell in table.values():
-            what = next((kind for kind, fits in kinds.items() if fits(cell) and not _cannot(cell)), "cannot occur")
+            what = next(kind for kind, fits in kinds.items() if fits(cell)) if not _cannot(cell) else "cannot occur"
             counts[what, name] += 1
     rows += [f"| {kind} | {counts[kind, 'farm']} | {counts[kind, 'fop']} |" for kind in [*kinds, "cannot occur"]]
     return "\n".join([*rows, f"| **cells** | **{len(farm1.TABLE)}** | **{len(fop1_table.TABLE)}** |"])
+
+
+def _is_text(cell: Any) -> bool:
+    return bool(cell.clause) and not cell.clause.startswith("table 6-1")
 
 
 def _cannot(cell: Any) -> bool:
@@ -68,15 +78,34 @@ def _cannot(cell: Any) -> bool:
 
 
 def clauses() -> str:
-    """Which cells a clause or a quoted cell supports."""
-    found: dict[str, list[str]] = {}
+    """What was read of the text, and which cells it states, whole or in part."""
+    whole: dict[str, list[str]] = defaultdict(list)
+    part: dict[str, list[str]] = defaultdict(list)
     for table in (farm1.TABLE, fop1_table.TABLE):
-        who = "FARM" if table is farm1.TABLE else "FOP"
         for (event, state), cell in table.items():
-            if cell.clause:
-                found.setdefault(f"{who}-1 | {cell.clause}", []).append(f"{event.name}-{state.value}")
-    rows = [f"| {clause} | {' '.join(cells)} |" for clause, cells in found.items()]
-    return "\n".join(["| | clause | cells |", "|---|---|---|", *rows])
+            whole[cell.clause].append(f"{event.name}-{state.value}")
+            part[cell.partly].append(f"{event.name}-{state.value}")
+    rows = ["| clause | read | it says | cells | a part of |", "|---|---|---|---|---|"]
+    for row in _text()["clause"]:
+        clause = row["clause"]
+        cells = " | ".join((" ".join(whole.pop(clause, [])), " ".join(part.pop(clause, []))))
+        rows.append(f"| {clause} | {row['read']} | {row['says']} | {cells} |")
+    rows.append(f"| table 6-1 | quoted | by another's tests | {' '.join(whole.pop('table 6-1'))} | |")
+    assert whole.keys() | part.keys() == {""}, "cop1-text.toml lacks a clause that a cell names"
+    return "\n".join(rows)
+
+
+def actions() -> str:
+    """Where each action of the tables is defined, and whether that was read."""
+    rows = ["| | action | clause | read |", "|---|---|---|---|"]
+    for row in _text()["action"]:
+        names = ", ".join(name.replace("_", " ").lower() for name in row["actions"])
+        rows.append(f"| {row['procedure']} | {names} | {row['clause']} | {row['read']} |")
+    return "\n".join(rows)
+
+
+def _text() -> dict[str, list[dict[str, Any]]]:
+    return tomllib.loads((DOCS / "cop1-text.toml").read_text("utf-8"))
 
 
 def readings() -> str:
@@ -161,6 +190,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "farm1-table": lambda: matrix(farm1.TABLE, farm1.Farm1State),
     "basis": basis,
     "clauses": clauses,
+    "actions": actions,
     "readings": readings,
 }
 DRAWINGS: dict[str, Callable[[], str]] = {

@@ -80,12 +80,16 @@ class Action(Enum):
 
 
 class Cell(NamedTuple):
-    """What is done, in this order; the next state; how many implementations agree; the clause that says so."""
+    """What is done, in this order; the next state; how many implementations agree; where the text was read.
+
+    clause: the text states the cell ("table 6-1": the cell as others quote it); partly: it states a part.
+    """
 
     actions: tuple[Action, ...]
     next_state: Farm1State
     implementations: int
     clause: str = ""
+    partly: str = ""
 
 
 S1, S2, S3 = Farm1State
@@ -109,35 +113,35 @@ S1, S2, S3 = Farm1State
 # Wait_Flag is a variable of its own: it survives the step from Wait to Lockout (E5), until E7 or E10 clears it.
 TABLE: Final[Mapping[tuple[Event, Farm1State], Cell]] = MappingProxyType(
     {
-        (Event.E1, S1): Cell((_ACCEPT, _ADVANCE, _RETRANSMIT_0), S1, 9),
+        (Event.E1, S1): Cell((_ACCEPT, _ADVANCE, _RETRANSMIT_0), S1, 9, "6.1.8"),
         (Event.E1, S2): Cell((_CANNOT_OCCUR,), S2, 3),
         (Event.E1, S3): Cell((_DISCARD,), S3, 7),
         (Event.E2, S1): Cell((_DISCARD, _RETRANSMIT_1, _WAIT_1), S2, 6, "table 6-1"),
         (Event.E2, S2): Cell((_DISCARD,), S2, 6),
         (Event.E2, S3): Cell((_DISCARD,), S3, 6),
-        (Event.E3, S1): Cell((_DISCARD, _RETRANSMIT_1), S1, 9),
+        (Event.E3, S1): Cell((_DISCARD, _RETRANSMIT_1), S1, 9, "6.1.8"),
         (Event.E3, S2): Cell((_DISCARD,), S2, 7),
         (Event.E3, S3): Cell((_DISCARD,), S3, 8),
-        (Event.E4, S1): Cell((_DISCARD,), S1, 8),
+        (Event.E4, S1): Cell((_DISCARD,), S1, 8, "6.1.8"),
         (Event.E4, S2): Cell((_DISCARD,), S2, 7),
         (Event.E4, S3): Cell((_DISCARD,), S3, 7),
-        (Event.E5, S1): Cell((_DISCARD, _LOCKOUT_1), S3, 9),
+        (Event.E5, S1): Cell((_DISCARD, _LOCKOUT_1), S3, 9, "6.1.8"),
         (Event.E5, S2): Cell((_DISCARD, _LOCKOUT_1), S3, 7),
         (Event.E5, S3): Cell((_DISCARD,), S3, 7),
         (Event.E6, S1): Cell((_ACCEPT, _COUNT_B), S1, 7, "6.1.6"),
         (Event.E6, S2): Cell((_ACCEPT, _COUNT_B), S2, 6, "6.1.6"),
         (Event.E6, S3): Cell((_ACCEPT, _COUNT_B), S3, 6, "6.1.6"),
-        (Event.E7, S1): Cell((_COUNT_B, _RETRANSMIT_0), S1, 8),
+        (Event.E7, S1): Cell((_COUNT_B, _RETRANSMIT_0), S1, 8, "6.1.5"),
         (Event.E7, S2): Cell((_COUNT_B, _RETRANSMIT_0, _WAIT_0), S1, 8, "table 6-1"),
-        (Event.E7, S3): Cell((_COUNT_B, _RETRANSMIT_0, _WAIT_0, _LOCKOUT_0), S1, 8),
-        (Event.E8, S1): Cell((_COUNT_B, _RETRANSMIT_0, _SET_VR), S1, 8),
+        (Event.E7, S3): Cell((_COUNT_B, _RETRANSMIT_0, _WAIT_0, _LOCKOUT_0), S1, 8, partly="6.1.5"),
+        (Event.E8, S1): Cell((_COUNT_B, _RETRANSMIT_0, _SET_VR), S1, 8, "6.1.5"),
         (Event.E8, S2): Cell((_COUNT_B, _RETRANSMIT_0, _WAIT_0, _SET_VR), S1, 7, "table 6-1"),
         (Event.E8, S3): Cell((_COUNT_B,), S3, 8, "6.3.2"),
-        (Event.E9, S1): Cell((_DISCARD,), S1, 5),
-        (Event.E9, S2): Cell((_DISCARD,), S2, 4),
-        (Event.E9, S3): Cell((_DISCARD,), S3, 4),
+        (Event.E9, S1): Cell((_DISCARD,), S1, 5, partly="6.3.2"),
+        (Event.E9, S2): Cell((_DISCARD,), S2, 4, partly="6.3.2"),
+        (Event.E9, S3): Cell((_DISCARD,), S3, 4, partly="6.3.2"),
         (Event.E10, S1): Cell((_IGNORE,), S1, 5),
-        (Event.E10, S2): Cell((_WAIT_0,), S1, 6),
+        (Event.E10, S2): Cell((_WAIT_0,), S1, 6, partly="6.3.2"),
         (Event.E10, S3): Cell((_WAIT_0,), S3, 2, "table 6-1"),
         (Event.E11, S1): Cell((_REPORT,), S1, 3, "6.2.4"),
         (Event.E11, S2): Cell((_REPORT,), S2, 2, "6.2.4"),
