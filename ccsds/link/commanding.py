@@ -108,7 +108,8 @@ class CommandSession:
             spacecraft_id: which one, where the uplink profile lists several.
     Raises: ConfigurationError: the profiles do not hold, or do not say what is needed.
 
-    Attributes: sender, commands (by number), clcws (the last one by virtual channel), counters.
+    Attributes: sender, commands (by number), clcws (the last one by virtual channel), counters, cltus (how many),
+        failed_directives (rejected, or confirmed negatively).
     """
 
     def __init__(
@@ -132,10 +133,12 @@ class CommandSession:
         self.clcws: dict[int, Clcw] = {}
         self.counters = DownlinkCounters()
         self.cltus = 0
+        self.failed_directives = 0
         self._by_unit: dict[int, Command] = {}
         self._channels: set[int] = set()
-        self._beginning: set[int] = set()
+        self._beginning: dict[int, bool] = {}
         self._directives: dict[tuple[int, int], str] = {}
+        self._unanswered: set[tuple[int, int]] = set()
         self._last_directive: dict[int, str] = {}
         self._alerts: dict[int, Alert] = {}
         self._events: deque[TraceEvent] = deque()
@@ -145,11 +148,11 @@ class CommandSession:
 
     # -- what the user asks --------------------------------------------------------------------------------------------
 
-    def begin(self, virtual_channel_id: int, *, now_ns: int) -> None:
+    def begin(self, virtual_channel_id: int, *, unlock: bool = False, now_ns: int) -> None:
         """Start AD service as soon as a CLCW of the channel has come, in step with FARM-1 whatever it went through.
 
         V(S) is set to the N(R) of that CLCW and the service initiated with CLCW check; with Unlock where Lockout,
-        Wait or Retransmit is set.  Where AD service is on already nothing happens.
+        Wait or Retransmit is set, or where `unlock` asks for it.  Where AD service is on already nothing happens.
         """
         self._require_open()
         control = self.sender.sequence_control(self.spacecraft_id, virtual_channel_id)
@@ -160,7 +163,7 @@ class CommandSession:
                     "AD service begins with a CLCW, and there is no downlink: name one, send in mode BD, or direct "
                     "InitiateAdWithoutClcwCheck"
                 )
-            self._beginning.add(virtual_channel_id)
+            self._beginning[virtual_channel_id] = unlock
 
     def direct(self, virtual_channel_id: int, directive: Directive, *, now_ns: int) -> int:
         """A directive to the FOP-1 of a virtual channel (CCSDS 232.1-B-2 table 4-1); returns its identifier."""
@@ -169,9 +172,10 @@ class CommandSession:
         self._channels.add(virtual_channel_id)
         name = _directive_name(directive)
         self._directive_step(virtual_channel_id, name, "given", now_ns)
+        self._last_directive[virtual_channel_id] = name
         identifier = control.direct(directive, now_ns=now_ns)
         self._directives[virtual_channel_id, identifier] = name
-        self._last_directive[virtual_channel_id] = name
+        self._unanswered.add((virtual_channel_id, identifier))
         self._collect(now_ns)
         return identifier
 
@@ -329,13 +333,15 @@ class CommandSession:
 
     @property
     def is_done(self) -> bool:
-        """Nothing more will come of any command."""
-        return all(command.is_done for command in self.commands.values())
+        """Nothing more will come of any command or directive."""
+        is_answered = not self._unanswered and not self._beginning
+        return is_answered and all(command.is_done for command in self.commands.values())
 
     @property
     def is_successful(self) -> bool:
-        """Every command is acknowledged, or radiated where it is expedited."""
-        return all(command.is_successful for command in self.commands.values())
+        """Every command is acknowledged, or radiated where it is expedited, and no directive failed."""
+        directed = not (self._unanswered or self._beginning or self.failed_directives)
+        return directed and all(command.is_successful for command in self.commands.values())
 
     def state(self, virtual_channel_id: int) -> Fop1State:
         """The state of the FOP-1 of a virtual channel."""
@@ -388,10 +394,10 @@ class CommandSession:
         channel = clcw.virtual_channel_id
         if channel not in self._beginning:
             return
-        self._beginning.discard(channel)
+        unlock = self._beginning.pop(channel)
         self.direct(channel, SetVs(clcw.report_value), now_ns=now_ns)
-        flags = clcw.lockout_flag or clcw.wait_flag or clcw.retransmit_flag
-        self.direct(channel, InitiateAdWithUnlock() if flags else InitiateAdWithClcwCheck(), now_ns=now_ns)
+        unlock = unlock or bool(clcw.lockout_flag or clcw.wait_flag or clcw.retransmit_flag)
+        self.direct(channel, InitiateAdWithUnlock() if unlock else InitiateAdWithClcwCheck(), now_ns=now_ns)
 
     def _collect(self, now_ns: int) -> None:
         events: list[ChannelEvent] = []
@@ -406,9 +412,17 @@ class CommandSession:
             elif isinstance(told, DirectiveNotification):
                 name = self._directives.get((channel, told.request_id)) or self._last_directive.get(channel, "")
                 self._directive_step(channel, name, told.notification.value, now_ns)
+                self._answered(channel, told)
             elif isinstance(told, Suspended):
                 self._directive_step(channel, f"resume-ad would go on in S{told.suspend_state}", "suspended", now_ns)
         self._alerts.clear()
+
+    def _answered(self, channel: int, told: DirectiveNotification) -> None:
+        if told.notification is Notification.ACCEPT:
+            return
+        self._unanswered.discard((channel, told.request_id))
+        if told.notification is not Notification.POSITIVE_CONFIRM:
+            self.failed_directives += 1
 
     def _alert(self, channel: int, alert: Alert, now_ns: int) -> None:
         self._alerts[channel] = alert
