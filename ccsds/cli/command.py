@@ -24,6 +24,12 @@ class NotAcknowledged(Problem):
     exit_code = UNACKNOWLEDGED
 
 
+def _complete_directive(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    from ccsds.cli.command_inputs import DIRECTIVES
+
+    return [name for name in DIRECTIVES if name.startswith(incomplete)]
+
+
 @click.command(
     cls=style.Command,
     examples=[
@@ -44,7 +50,13 @@ class NotAcknowledged(Problem):
 )
 @style.option("--frames", "frames", group="Input", multiple=True, metavar="FILE", help="TC frames, sent as they are")
 @style.option(
-    "--directive", "directives", group="COP-1", multiple=True, metavar="NAME", help="initiate-ad, unlock, set-vr=N ..."
+    "--directive",
+    "directives",
+    group="COP-1",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=_complete_directive,
+    help="initiate-ad, unlock, set-vr=N ...",
 )
 @style.option(
     "--mode", group="COP-1", type=click.Choice(["ad", "bd"]), help="sequence-controlled or expedited [ad with a COP]"
