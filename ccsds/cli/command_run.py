@@ -145,7 +145,7 @@ class Run:
             outlet.send(blocks)
             tell_all()
             done = session.is_done and not feeder.unsent and outlet.is_empty
-            if now >= deadline or (done and not self._watch):
+            if now >= deadline or ((done or session.is_stuck) and not self._watch):
                 return
             self._receive(receives, now)
 

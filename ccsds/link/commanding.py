@@ -343,6 +343,16 @@ class CommandSession:
         directed = not (self._unanswered or self._beginning or self.failed_directives)
         return directed and all(command.is_successful for command in self.commands.values())
 
+    @property
+    def is_stuck(self) -> bool:
+        """What is not done waits for an AD service that has ended, by an alert for instance: only `begin` helps."""
+        if self.is_done or self._unanswered or self._beginning or self._frames:
+            return False
+        open_ = [command for command in self.commands.values() if not command.is_done]
+        return all(
+            command.mode == "AD" and self.state(command.virtual_channel_id) is Fop1State.INITIAL for command in open_
+        )
+
     def state(self, virtual_channel_id: int) -> Fop1State:
         """The state of the FOP-1 of a virtual channel."""
         return self.sender.sequence_control(self.spacecraft_id, virtual_channel_id).fop.state

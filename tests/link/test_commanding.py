@@ -177,12 +177,20 @@ def test_a_dead_uplink_ends_in_an_alert_that_names_the_command() -> None:
     play.session.begin(0, now_ns=0)
     play.run(2)
     play.up.quality = LinkQuality(delay_ns=0, loss=1.0)
-    play.session.send(packet(1), virtual_channel_id=0, map_id=0, now_ns=play.now)
+    for number in range(9):  # one more than the window takes, each too long to share a frame
+        play.session.send(packet(number, 200), virtual_channel_id=0, map_id=0, now_ns=play.now)
+    assert not play.session.is_stuck
     play.run(20)
     (alert,) = [event for event in play.trace if isinstance(event, AlertRaised)]
     assert (alert.alert, alert.state) == ("T1", "S1")
-    (last,) = [event for event in play.trace if isinstance(event, CommandStep) and event.step == "unconfirmed"]
-    assert (last.command, last.alert) == (1, "T1") and "timer" in (last.reason or "")
+    told = [event for event in play.trace if isinstance(event, CommandStep) and event.step == "unconfirmed"]
+    assert [(event.command, event.alert) for event in told] == [(number, "T1") for number in range(1, 9)]
+    assert "timer" in (told[0].reason or "")
+    assert play.session.is_stuck and not play.session.is_done  # the ninth waits for another service
+    play.up.quality = GOOD
+    play.session.begin(0, now_ns=play.now)
+    play.run(20)
+    assert play.session.commands[9].step == "acknowledged" and play.delivered[0] == [8]
     assert play.session.is_done and not play.session.is_successful
 
 
