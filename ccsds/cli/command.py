@@ -75,6 +75,7 @@ def _complete_directive(_: click.Context, __: click.Parameter, incomplete: str) 
 @style.option("--timeout", group="Output", type=click.FloatRange(0), default=30.0, show_default=True, help="seconds")
 @style.option("--watch", group="Output", is_flag=True, help="go on watching until the timeout or Ctrl-C")
 @style.option("--trace", group="Output", metavar="FILE.jsonl", help="keep the trace, an event a line")
+@style.option("--packets", group="Output", metavar="FILE", help="keep the packets that come down")
 @style.option("--json", "as_json", group="Output", is_flag=True, help="the trace on standard output, and a summary")
 @style.option("--show", group="Output", metavar="FILE.jsonl", help="show a trace that was kept; nothing is sent")
 def command(
@@ -95,6 +96,7 @@ def command(
     timeout: float,
     watch: bool,
     trace: str | None,
+    packets: str | None,
     as_json: bool,
     show: str | None,
 ) -> int:
@@ -135,7 +137,7 @@ def command(
         for unit in whole:
             session.send_frame(unit.octets, name=unit.name, now_ns=now_ns)
 
-    run = command_run.Run(session, place, as_json=as_json, trace=trace, timeout_s=timeout, watch=watch)
+    run = command_run.Run(session, place, as_json=as_json, trace=trace, packets=packets, timeout_s=timeout, watch=watch)
     interrupted = run.run(start, channel.feeder(units))
     if interrupted:
         return INTERRUPTED

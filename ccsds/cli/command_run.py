@@ -72,11 +72,12 @@ class Run:
         *,
         as_json: bool,
         trace: str | None,
+        packets: str | None,
         timeout_s: float,
         watch: bool,
     ) -> None:
         self.session, self._place = session, place
-        self._as_json, self._trace_name, self._watch = as_json, trace, watch
+        self._as_json, self._trace_name, self._packets_name, self._watch = as_json, trace, packets, watch
         self._timeout_ns = int(timeout_s * 1e9)
         self._book = TraceBook()
         self._clock = Clock()
@@ -92,6 +93,7 @@ class Run:
             outlet = Outlet(sends, self._place.to if self._place.is_file else None)
             stack.callback(outlet.close)
             trace = stack.enter_context(open(self._trace_name, "w", encoding="utf-8")) if self._trace_name else None
+            packets = stack.enter_context(open(self._packets_name, "wb")) if self._packets_name else None
             tell = stack.enter_context(self._view())
 
             def tell_all() -> None:
@@ -100,12 +102,16 @@ class Run:
                         trace.write(trace_line(event) + "\n")
                         trace.flush()
                     tell(event)
+                while (packet := self.session.poll_packet()) is not None:
+                    if packets is not None:
+                        packets.write(packet)
+                        packets.flush()
 
             try:
                 start(self._clock.now_ns())
                 self._loop(outlet, receives, feeder, tell_all)
-            except KeyboardInterrupt:
-                interrupted = True
+            except KeyboardInterrupt:  # under --watch the usual end
+                interrupted = not (self._watch and self.session.is_done and not feeder.unsent)
             self.session.close(now_ns=self._clock.now_ns())
             self.unsent = feeder.unsent
             tell_all()

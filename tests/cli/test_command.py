@@ -26,6 +26,7 @@ from ccsds.link.commanding import physical_channel_of
 from ccsds.packets.space_packet import SpacePacket
 from ccsds.procedures.fop1_primitives import InitiateAdWithSetVr, SetT1Initial
 from ccsds.procedures.frame_delimiting import FrameDelimiter
+from ccsds.procedures.segmentation import packets_of
 
 PROGRAM = [sys.executable, "-c", "from ccsds.cli.main import run; run()"]
 SECONDS = 60
@@ -113,6 +114,14 @@ def test_over_a_bad_link_every_command_arrives_once(tmp_path: Path) -> None:
         command(*(word for text in texts for word in ("--text", text)), *ports)
     got = [SpacePacket.decode(bytes.fromhex(line["octets"])) for line in told if line["kind"] == "received"]
     assert [packet.packet_data_field.decode() for packet in got] == texts
+
+
+def test_the_packets_that_come_down_are_kept(tmp_path: Path) -> None:
+    kept = tmp_path / "down.packets"
+    with spacecraft() as (ports, _):
+        command("--text", "x", "--watch", "--timeout", "2.5", "--packets", str(kept), *ports)
+    packets, rest = packets_of(kept.read_bytes())
+    assert rest == b"" and {SpacePacket.decode(packet).application_process_id for packet in packets} == {10, 11}
 
 
 def test_expedited_and_directives_over_udp() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from ccsds.errors import ConfigurationError, DecodeError, ProtocolError
 from ccsds.frames.operational_control_field import Clcw
+from ccsds.frames.uslp import UslpTransferFrame
 from ccsds.link.command_trace import (
     AlertRaised,
     ClcwChanged,
@@ -360,6 +361,25 @@ def test_a_frame_made_elsewhere_goes_out_as_it_is() -> None:
     for _ in range(20):
         play.step()
     assert play.session.is_successful and play.delivered[1] == [3]
+
+
+def test_uslp_frames_go_up_as_cltus_too() -> None:
+    tree = msgspec.to_builtins(physical_channel_of("demo-uplink"))
+    tree |= {"frame_type": "USLP", "variable_frame_length": True}
+    for channel in tree["master_channels"][0]["virtual_channels"]:
+        channel["segment_header"] = False
+    up = mission_from_dict({"name": "test", "physical_channel": tree}).physical_channel
+    assert up is not None and up.command_coding is not None
+    session, decoder = CommandSession(up, "demo-downlink"), up.command_coding.decoder()
+    session.begin(0, now_ns=0)
+    session.send(packet(5), virtual_channel_id=0, map_id=0, now_ns=0)
+    assert session.poll_radiate(0) == []
+    session.handle_operational_control_field(42, Clcw(virtual_channel_id=0, report_value=9).encode(), now_ns=1)
+    (cltu,) = [cltu for octets in session.poll_radiate(2) for cltu in decoder.feed(octets)]
+    frame, _ = UslpTransferFrame.decode_from(cltu.octets, frame_error_control_present=True)
+    assert frame.virtual_channel_frame_count == 9 and frame.data_field.portion[1] == packet(5)
+    session.handle_operational_control_field(42, Clcw(virtual_channel_id=0, report_value=10).encode(), now_ns=3)
+    assert session.is_successful
 
 
 def test_the_profiles_ship() -> None:
