@@ -35,7 +35,7 @@ def _complete_directive(_: click.Context, __: click.Parameter, incomplete: str) 
     examples=[
         ('ccsds command --text "switch on"', "to `ccsds spacecraft` in another terminal"),
         ("ccsds command plan.packets --trace plan.jsonl", "the packets of a file, the trace kept"),
-        ("ccsds command --hex 0102 --mode bd --virtual-channel 1", "expedited: nobody acknowledges"),
+        ("ccsds command --hex 0102 --mode bd", "expedited: nobody acknowledges"),
         ("ccsds command --directive unlock", "a directive to FOP-1 and no command"),
         ("ccsds command plan.packets --to plan.cltus --mode bd", "CLTUs into a file"),
         ("ccsds command --show plan.jsonl", "a trace that was kept"),
@@ -66,13 +66,26 @@ def _complete_directive(_: click.Context, __: click.Parameter, incomplete: str) 
 @style.option("--to", group="Link", default=UPLINK_PORT, show_default=True, metavar="PORT|FILE", help="where CLTUs go")
 @style.option("--from", "from_", group="Link", metavar="PORT", help=f"where frames come from [{DOWNLINK_PORT}]")
 @style.option(
-    "--mission", "--uplink", group="Link", type=MissionName(), default="demo-uplink", show_default=True, help="uplink"
+    "--mission",
+    "--uplink",
+    group="Link",
+    type=MissionName(),
+    default="demo-uplink",
+    show_default=True,
+    help="its profile",
 )
 @style.option(
-    "--downlink", group="Link", type=MissionName(), default="demo-downlink", show_default=True, help="profile"
+    "--downlink", group="Link", type=MissionName(), default="demo-downlink", show_default=True, help="its profile"
 )
 @style.option("--spacecraft-id", group="Link", type=click.IntRange(0), help="where the profile lists several")
-@style.option("--timeout", group="Output", type=click.FloatRange(0), default=30.0, show_default=True, help="seconds")
+@style.option(
+    "--timeout",
+    group="Output",
+    type=click.FloatRange(0),
+    default=30.0,
+    show_default=True,
+    help="seconds, then it gives up",
+)
 @style.option("--watch", group="Output", is_flag=True, help="go on watching until the timeout or Ctrl-C")
 @style.option("--trace", group="Output", metavar="FILE.jsonl", help="keep the trace, an event a line")
 @style.option("--packets", group="Output", metavar="FILE", help="keep the packets that come down")

@@ -201,10 +201,8 @@ class Run:
             click.echo(json.dumps(summary))
             return
         begin = "interrupted: " if interrupted else ""
-        click.echo(
-            f"{begin}{good} of {len(session.commands)} commands came to a good end; {session.cltus} CLTUs up, "
-            f"{counters.frames} frames down, {counters.clcws} CLCWs used"
-        )
+        told = f"{good} of {len(session.commands)} commands came to a good end; " if session.commands else ""
+        click.echo(f"{begin}{told}{session.cltus} CLTUs up, {counters.frames} frames down, {counters.clcws} CLCWs used")
 
 
 def show(name: str) -> None:

@@ -119,6 +119,7 @@ class Pass:
 
 @pytest.mark.parametrize("coding", CODINGS)
 @pytest.mark.parametrize("down", DOWNLINKS)
+@pytest.mark.conforms("CCSDS 231.0-B-4", "7", "PLOP-1 and PLOP-2 around the CLTUs of a session")
 @pytest.mark.conforms("CCSDS 232.1-B-2", "6.2.4", "CLCWs in TM, AOS and USLP frames close COP-1")
 def test_every_command_arrives_once_and_in_order(down: str, coding: str) -> None:
     play = Pass(uplink(CODINGS[coding]), down, GOOD, 1)
@@ -195,7 +196,7 @@ def test_a_dead_uplink_ends_in_an_alert_that_names_the_command() -> None:
     assert play.session.is_done and not play.session.is_successful
 
 
-@pytest.mark.conforms("CCSDS 232.1-B-2", "4.3.3.1", "initiate AD with Unlock: a FARM-1 in Lockout")
+@pytest.mark.conforms("CCSDS 232.1-B-2", "5, 6", "initiate AD with Unlock: a FARM-1 in Lockout")
 def test_begin_unlocks_a_farm_in_lockout_and_takes_over_its_count() -> None:
     up = uplink()
     first = Pass(up, "demo-downlink", GOOD, 1)
