@@ -24,7 +24,7 @@ import pics  # beside this file, which is run as a script and loaded by conf.py
 ROOT = Path(__file__).resolve().parents[1]
 CONFORMANCE = ROOT / "docs" / "conformance.toml"
 CODEC_PACKAGES = ("ccsds.packets", "ccsds.frames", "ccsds.security", "ccsds.transport")
-GUIDE = ("getting-started", "command-line", "receiving", "sending")
+GUIDE = ("getting-started", "command-line", "receiving", "sending", "commanding")
 OUTSIDE_THE_GUIDE = {"index", "reference", "conformance", "glossary"}
 REFERENCE = (
     "ccsds.errors",

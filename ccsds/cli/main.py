@@ -17,6 +17,8 @@ MENU = {
     "dissect": "any unit field by field, with bits, offsets and clause",
     "encode": "the octets of a unit, from its fields: the mirror of dissect",
     "demo": "a noisy downlink made, recorded, replayed and explained",
+    "command": "packets and frames sent as CLTUs, COP-1 closed, each command traced",
+    "spacecraft": "a small spacecraft to command, over UDP or any other port",
     "profiles": "the missions that are known, and what they do to the standard",
     "convert": "frame file, CADU file and pcapng, from one to another",
     "completion": "completion of commands and options for your shell",

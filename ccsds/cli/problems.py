@@ -26,7 +26,7 @@ __all__ = [
     "wants_traceback",
 ]
 
-DONE, DEFECT, USAGE, INPUT, LOSSES, INTERRUPTED = 0, 1, 2, 3, 4, 130
+DONE, DEFECT, USAGE, INPUT, LOSSES, UNACKNOWLEDGED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
 EXIT_CODES: Final[Mapping[int, str]] = MappingProxyType(
     {
@@ -35,6 +35,7 @@ EXIT_CODES: Final[Mapping[int, str]] = MappingProxyType(
         USAGE: "wrong use, or a mission profile that does not hold",
         INPUT: "input that cannot be read or recognised",
         LOSSES: "losses, under --strict",
+        UNACKNOWLEDGED: "a command or directive was not acknowledged",
         INTERRUPTED: "interrupted",
     }
 )

@@ -19,7 +19,8 @@ from ccsds.packets.space_packet import SpacePacket
 from ccsds.procedures.fop1_primitives import InitiateAdWithSetVr, InitiateAdWithUnlock
 from ccsds.testing import load_vectors
 
-MISSIONS = [name for name in ccsds.mission_names() if ccsds.load_mission(name).physical_channel is not None]
+CHANNELS = {name: ccsds.load_mission(name).physical_channel for name in ccsds.mission_names()}
+MISSIONS = [name for name, channel in CHANNELS.items() if channel is not None and channel.frame_type in ("TM", "AOS")]
 
 
 @pytest.mark.conforms("CCSDS 132.0-B-3", "5", "both ends from one set of managed parameters")
