@@ -11,6 +11,8 @@ use crate::ring::{Ring, Trouble};
 
 /// No frame is shorter: devices drop it, or worse.
 pub(crate) const ETHERNET_HEADER_OCTETS: usize = 14;
+/// Slots whose buffers are asked for ahead of their use; what they then name counts only when they are read for it.
+const AHEAD: u32 = 16;
 const VLAN_TAG_OCTETS: usize = 4;
 const VLAN_TYPE: [u8; 2] = [0x81, 0x00];
 
@@ -152,6 +154,8 @@ fn place(
     'frames: for pair in frames.offsets[first..].windows(2) {
         let (mut start, end) = (pair[0] as usize, pair[1] as usize);
         if end - start <= capacity && used < room {
+            let coming = if slot + AHEAD < count { slot + AHEAD } else { slot.saturating_sub(count - AHEAD.min(count)) };
+            ring.pool.expect(ring.slots.read(coming).buffer);
             let own = ring.slots.read(slot).buffer;
             if ring.pool.fill(own, &frames.octets[start..], end - start) {
                 if masked {
