@@ -272,6 +272,51 @@ impl Pool {
         copied as u32
     }
 
+    /// Write the frames between `offsets` to the buffers of slots from `first` on, one each, which then begin with them.
+    /// How many: at most `most`, up to the first frame that does not fit, or slot that names no buffer.
+    ///
+    /// Each descriptor is copied once; those read ahead of a slot that ends this are forgotten.
+    pub(crate) fn fill_frames(
+        &self,
+        slots: &Slots,
+        first: u32,
+        most: usize,
+        octets: &[u8],
+        offsets: &[u64],
+        masked: bool,
+    ) -> u32 {
+        let most = most.min(offsets.len().saturating_sub(1));
+        let capacity = self.octets.min(usize::from(u16::MAX));
+        let after = |slot: u32| if slot + 1 >= slots.count { 0 } else { slot + 1 };
+        let (mut ahead, mut reading) = ([0; AHEAD], first);
+        let mut read = || {
+            let buffer = slots.read(reading).buffer;
+            reading = after(reading);
+            self.expect(buffer);
+            buffer
+        };
+        ahead.iter_mut().take(most).for_each(|place| *place = read());
+        let (mut filled, mut slot) = (0, first);
+        for pair in offsets.windows(2).take(most) {
+            let (start, length) = (pair[0] as usize, pair[1].wrapping_sub(pair[0]) as usize);
+            let buffer = ahead[filled % AHEAD];
+            if filled + AHEAD < most {
+                ahead[filled % AHEAD] = read();
+            }
+            let (true, Some(rest)) = (length <= capacity, octets.get(start..)) else { break };
+            if !self.fill(buffer, rest, length) {
+                break;
+            }
+            if masked {
+                slots.set_pointer(slot, 0);
+            }
+            slots.write(slot, Descriptor { buffer, length: length as u16, flags: 0 });
+            slot = after(slot);
+            filled += 1;
+        }
+        filled as u32
+    }
+
     /// Copy pieces back to back behind `out`; pieces that are not inside the region, which none from `place` is, are not
     /// copied.
     pub(crate) fn gather(&self, pieces: &[Piece], out: &mut Vec<u8>) {

@@ -11,8 +11,6 @@ use crate::ring::{Ring, Trouble};
 
 /// No frame is shorter: devices drop it, or worse.
 pub(crate) const ETHERNET_HEADER_OCTETS: usize = 14;
-/// Slots whose buffers are asked for ahead of their use; what they then name counts only when they are read for it.
-const AHEAD: u32 = 16;
 const VLAN_TAG_OCTETS: usize = 4;
 const VLAN_TYPE: [u8; 2] = [0x81, 0x00];
 
@@ -149,36 +147,24 @@ fn place(
 ) -> (usize, Result<(), RingError>) {
     let (room, count, masked) = (ring.words.room(), ring.words.slots(), ring.offset_mask() != 0);
     let capacity = ring.pool.buffer_octets().min(usize::from(u16::MAX));
-    let mut slot = ring.words.cur();
-    let (mut used, mut placed, mut state) = (0, 0, Ok(()));
-    'frames: for pair in frames.offsets[first..].windows(2) {
+    let offsets = &frames.offsets[first..];
+    let filled = ring.pool.fill_frames(&ring.slots, ring.words.cur(), room as usize, frames.octets, offsets, masked);
+    let (mut used, mut placed, mut state) = (filled, filled as usize, Ok(()));
+    let mut slot = ring.words.after_cur(filled);
+    // from the first one that needs several slots, or a buffer, on
+    'frames: for pair in offsets[placed..].windows(2) {
         let (mut start, end) = (pair[0] as usize, pair[1] as usize);
-        if end - start <= capacity && used < room {
-            let coming = if slot + AHEAD < count { slot + AHEAD } else { slot.saturating_sub(count - AHEAD.min(count)) };
-            ring.pool.expect(ring.slots.read(coming).buffer);
-            let own = ring.slots.read(slot).buffer;
-            if ring.pool.fill(own, &frames.octets[start..], end - start) {
-                if masked {
-                    ring.slots.set_pointer(slot, 0);
-                }
-                ring.slots.write(slot, Descriptor { buffer: own, length: (end - start) as u16, flags: 0 });
-                slot = if slot + 1 == count { 0 } else { slot + 1 };
-                used += 1;
-                placed += 1;
-                continue;
-            }
-        }
         let needed = (end - start).div_ceil(capacity).max(1);
         if needed > (room - used) as usize {
             break;
         }
-        let begin = (slot, used);
+        let begin = used;
         loop {
             let length = capacity.min(end - start);
             let (buffer, changed) = match own_buffer(shared, ring, account, slot) {
                 Ok(own) => own,
                 Err(error) => {
-                    (slot, used) = begin;
+                    used = begin;
                     state = Err(error);
                     break 'frames;
                 }
@@ -198,7 +184,6 @@ fn place(
         }
         placed += 1;
     }
-    let _ = slot;
     ring.words.pass(used);
     ring.words.release();
     (placed, state)
