@@ -1,5 +1,7 @@
 //! The sending half.
 use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use netmap_io_capture::batch::Frames;
 use netmap_io_rings::error::{Kind, RingError};
@@ -11,6 +13,8 @@ use crate::ring::{Ring, Trouble};
 
 /// No frame is shorter: devices drop it, or worse.
 pub(crate) const ETHERNET_HEADER_OCTETS: usize = 14;
+/// How long a wait for room is put off where polling cannot wait for this ring alone.
+const OTHER_RINGS: Duration = Duration::from_micros(100);
 const VLAN_TAG_OCTETS: usize = 4;
 const VLAN_TYPE: [u8; 2] = [0x81, 0x00];
 
@@ -56,6 +60,24 @@ impl Transmitter {
                 return Ok(taken);
             }
         }
+    }
+
+    /// Whether there is a free slot, waiting for one at most `timeout`; false also where something else ended the wait.
+    pub fn wait_for_room(&mut self, timeout: Duration) -> Result<bool, RingError> {
+        let Some((index, ring)) = &mut self.ring else { return Err(receives_only(&self.shared)) };
+        if ring.words.room() == 0 {
+            self.shared.sync(*index, true, std::slice::from_mut(ring))?;
+        }
+        if ring.words.room() == 0 && !timeout.is_zero() {
+            let begun = Instant::now();
+            self.shared.wait_to_send(*index, timeout)?;
+            self.shared.sync(*index, true, std::slice::from_mut(ring))?;
+            if ring.words.room() == 0 {
+                // another ring of the registration has room, and ends each wait at once
+                sleep(OTHER_RINGS.min(timeout.saturating_sub(begun.elapsed())));
+            }
+        }
+        Ok(ring.words.room() > 0)
     }
 
     /// Let the kernel side look at what is in the ring.
