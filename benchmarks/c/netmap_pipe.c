@@ -1,12 +1,12 @@
 /* An ordinary netmap program in C: both ends of a pipe of /dev/netmap in one process, frames copied from the receive ring
  * into a flat buffer with a column of ends, and from there back into the transmit ring.
  *
- *   netmap_pipe OCTETS SECONDS SLOTS copy|sync
+ *   netmap_pipe OCTETS SECONDS SLOTS BURST copy|sync
  *
  * copy: what the driver does between a ring and a Burst, with the same checks: head and cur as we left them, the tail
  * legal, each descriptor copied once, its buffer and length inside the region.  sync: the same system calls and moves of
- * head and cur, but slots and buffers are not touched: what the kernel side costs.  Either way each frame goes once
- * through the pipe.  Prints frames, processor seconds and wall seconds.
+ * head and cur, but slots and buffers are not touched: what the kernel side costs.  Either way bursts of BURST frames
+ * go once through the pipe, and the reader gives slots back with its next sync.  Prints frames, processor seconds and wall seconds.
  *
  * Structures and numbers are those of netmap's interface, version 14.  On the simulated kernel side it runs under
  * `netmap-io run`.
@@ -145,20 +145,21 @@ static inline void copy_frame(unsigned char *to, const unsigned char *from, size
         memcpy(to, from, length);
 }
 
-static uint32_t to_flat(struct side *side, unsigned char *flat, uint64_t *ends)
+static uint32_t to_flat(struct side *side, unsigned char *restrict flat, uint64_t *restrict ends)
 {
-    uint32_t count = 0, at = side->head;
+    const struct side here = *side; /* a copy of its own: octets that are written cannot change it */
+    uint32_t count = 0, at = here.head;
     uint64_t end = 0;
-    while (at != side->tail) {
-        uint64_t word = side->slot[2 * at];
+    while (at != here.tail) {
+        uint64_t word = here.slot[2 * at];
         uint32_t length = (uint16_t)(word >> 32);
-        const unsigned char *octets = place(side, (uint32_t)word, length);
+        const unsigned char *octets = place(&here, (uint32_t)word, length);
         if (octets && !(word >> 48 & MORE_FRAGMENTS)) {
             copy_frame(flat + end, octets, length);
             end += length;
             ends[++count] = end;
         }
-        at = at + 1 == side->slots ? 0 : at + 1;
+        at = at + 1 == here.slots ? 0 : at + 1;
     }
     side->head = at;
     return count;
@@ -166,44 +167,51 @@ static uint32_t to_flat(struct side *side, unsigned char *flat, uint64_t *ends)
 
 static uint32_t from_flat(struct side *side, const unsigned char *flat, const uint64_t *ends, uint32_t count)
 {
-    uint32_t at = side->head, index = 0;
-    for (; index < count && at != side->tail; index++) {
-        uint32_t buffer = (uint32_t)side->slot[2 * at], length = (uint32_t)(ends[index + 1] - ends[index]);
-        unsigned char *octets = place(side, buffer, length);
+    const struct side here = *side;
+    uint32_t at = here.head, index = 0;
+    for (; index < count && at != here.tail; index++) {
+        uint32_t buffer = (uint32_t)here.slot[2 * at], length = (uint32_t)(ends[index + 1] - ends[index]);
+        unsigned char *octets = place(&here, buffer, length);
         if (!octets) {
             fprintf(stderr, "slot %u has lost its buffer\n", at);
             exit(1);
         }
         copy_frame(octets, flat + ends[index], length);
-        side->slot[2 * at] = buffer | (uint64_t)length << 32;
-        at = at + 1 == side->slots ? 0 : at + 1;
+        here.slot[2 * at] = buffer | (uint64_t)length << 32;
+        at = at + 1 == here.slots ? 0 : at + 1;
     }
     side->head = at;
     return index;
 }
 
-static uint32_t pass_all(struct side *side)
+static uint32_t room(const struct side *side)
 {
-    uint32_t count = distance(side, side->head, side->tail);
-    side->head = side->tail;
+    return distance(side, side->head, side->tail);
+}
+
+static uint32_t pass(struct side *side, uint32_t count)
+{
+    side->head = (side->head + count) % side->slots;
     return count;
 }
 
 int main(int count, char **arguments)
 {
-    if (count != 5) {
-        fprintf(stderr, "usage: netmap_pipe OCTETS SECONDS SLOTS copy|sync\n");
+    if (count != 6) {
+        fprintf(stderr, "usage: netmap_pipe OCTETS SECONDS SLOTS BURST copy|sync\n");
         return 2;
     }
-    uint32_t octets = (uint32_t)atoi(arguments[1]), slots = (uint32_t)atoi(arguments[3]), frames = slots - 1;
+    uint32_t octets = (uint32_t)atoi(arguments[1]), slots = (uint32_t)atoi(arguments[3]);
+    uint32_t frames = (uint32_t)atoi(arguments[4]);
     double limit = atof(arguments[2]), passed = 0;
-    int copies = !strcmp(arguments[4], "copy");
+    int copies = !strcmp(arguments[5], "copy");
     struct side near, far;
     open_side(&near, "beside{1", slots, 1);
     open_side(&far, "beside}1", slots, 0);
     unsigned char *flat = malloc((size_t)slots * near.buffer_octets + SHORT);
     uint64_t *ends = calloc(slots, sizeof *ends);
-    if (!flat || !ends || near.slots != slots || far.slots != slots || octets > near.buffer_octets || octets < 14)
+    if (!flat || !ends || near.slots != slots || far.slots != slots || octets > near.buffer_octets || octets < 14 ||
+        frames < 1 || frames > (slots - 1) / 2)
         return 2;
     memset(flat, 'x', (size_t)slots * near.buffer_octets + SHORT);
     for (uint32_t index = 0; index < frames; index++)
@@ -211,12 +219,12 @@ int main(int count, char **arguments)
     double wall = now(CLOCK_MONOTONIC), processor = now(CLOCK_PROCESS_CPUTIME_ID);
     do {
         for (int turn = 0; turn < 16; turn++) {
-            uint32_t sent = copies ? from_flat(&near, flat, ends, frames) : pass_all(&near);
+            if (room(&near) < frames)
+                sync_side(&near, TRANSMIT_SYNC);
+            uint32_t sent = copies ? from_flat(&near, flat, ends, frames) : pass(&near, frames);
             sync_side(&near, TRANSMIT_SYNC);
             sync_side(&far, RECEIVE_SYNC);
-            uint32_t came = copies ? to_flat(&far, flat, ends) : pass_all(&far);
-            sync_side(&far, RECEIVE_SYNC); /* gives the slots back */
-            sync_side(&near, TRANSMIT_SYNC);
+            uint32_t came = copies ? to_flat(&far, flat, ends) : pass(&far, room(&far));
             if (sent != frames || came != frames) {
                 fprintf(stderr, "%u sent, %u came\n", sent, came);
                 return 1;
