@@ -15,6 +15,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -161,45 +162,71 @@ def without_kernel(rate: float | None, kernel: float | None) -> float | None:
     return None if rate is None or kernel is None or kernel <= rate else 1 / (1 / rate - 1 / kernel)
 
 
-def by_testpmd(octets: int) -> float:
-    """DPDK's ring driver: pointers to buffers go round one ring, and no octet is touched."""
-    program = shutil.which("dpdk-testpmd")
-    if program is None:
-        raise harness.PeerError("dpdk-testpmd is not installed")
-    short, long = run_testpmd(program, octets, 3), run_testpmd(program, octets, 5)
-    return (long[0] - short[0]) / (long[1] - short[1]) / 1e6  # without its start
+def by_testpmd(*devices: str) -> Callable[[int], float]:
+    """DPDK's own forwarder: what it receives from one device it sends to the next, until it is told to stop."""
+
+    def call(octets: int) -> float:
+        program = shutil.which("dpdk-testpmd")
+        if program is None:
+            raise harness.PeerError("dpdk-testpmd is not installed")
+        with tempfile.TemporaryDirectory() as place:
+            given = [device.format(socket=f"{place}/socket") for device in devices]
+            short, long = run_testpmd(program, octets, 3, given), run_testpmd(program, octets, 5, given)
+        return (long[0] - short[0]) / (long[1] - short[1]) / 1e6  # without its start
+
+    return call
 
 
-def run_testpmd(program: str, octets: int, seconds: int) -> tuple[int, float]:
+def run_testpmd(program: str, octets: int, seconds: int, devices: list[str]) -> tuple[int, float]:
     """Frames that arrived, and seconds: of processor time, or on the wall."""
-    command = ["timeout", "--signal=INT", str(seconds), program, "--no-huge", "-m", "512", "--no-pci", "--no-shconf"]
-    command += ["--no-telemetry", "-l", "0,1", "--vdev", "net_ring0", "--", "--total-num-mbufs=8192", "--no-mlockall"]
+    command = [
+        "timeout",
+        "--signal=INT",
+        "--kill-after=10",
+        str(seconds),
+        program,
+        "--no-huge",
+        "-m",
+        "512",
+        "--no-pci",
+    ]
+    command += [f"--file-prefix=benchmark{os.getpid()}", "--no-telemetry", "-l", "0,1"]
+    command += [word for device in devices for word in ("--vdev", device)]
+    command += ["--", "--total-num-mbufs=8192", "--no-mlockall"]
     command += ["--forward-mode=io", "--tx-first", "--stats-period=1", f"--txpkts={octets}"]
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    with open(os.devnull) as nothing:
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, stdin=nothing)
     wall, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
     totals = re.findall(r"RX-total: *(\d+)", done.stdout)
     if not totals:
         raise harness.PeerError("dpdk-testpmd: " + (done.stderr.strip().splitlines() or ["no statistics"])[-1])
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return int(totals[-1]), wall if os.environ.get(harness.WALL) else processor
+    frames = sum(map(int, totals[: len(devices)]))  # one for each device, then their sum
+    return frames, wall if os.environ.get(harness.WALL) else processor
 
 
 C_NETMAP = "C, netmap program, same kernel side"
 C_COPY = "C, copy, rings moved by hand"
 C_SWAP = "C, swap, rings moved by hand"
+MEMIF = "dpdk-testpmd, two memif ports"
 DPDK = "dpdk-testpmd, net_ring, pointers only"
 KERNEL = "the kernel side alone"
+MEMIF_PAIR = (
+    "net_memif0,role=server,id=0,socket={socket},socket-abstract=no",
+    "net_memif1,role=client,id=0,socket={socket},socket-abstract=no,zero-copy=no",
+)
 PEERS: tuple[tuple[str, Callable[[int], float]], ...] = (
     (C_NETMAP, netmap_program("copy")),
     (KERNEL, netmap_program("sync")),
     (C_COPY, in_c("copy")),
     (C_SWAP, in_c("swap")),
-    (DPDK, by_testpmd),
+    (MEMIF, by_testpmd(*MEMIF_PAIR)),
+    (DPDK, by_testpmd("net_ring0")),
 )
 COPIED = "ring to Burst and back, copied"
 CASES: tuple[tuple[str, Callable[[int], float], tuple[str, ...]], ...] = (
-    (COPIED, lambda octets: ring_to_burst_and_back(octets, False), (C_NETMAP,)),
+    (COPIED, lambda octets: ring_to_burst_and_back(octets, False), (C_NETMAP, MEMIF)),
     ("Burst to ring, lent at the other end", lambda octets: ring_to_burst_and_back(octets, True), ()),
     ("ring to ring, buffers swapped", swapping, (C_NETMAP, C_SWAP, DPDK)),
     ("to another process, lent and summed", two_processes, ()),
@@ -207,12 +234,14 @@ CASES: tuple[tuple[str, Callable[[int], float], tuple[str, ...]], ...] = (
 TEXT = (
     f"Pipes of {SLOTS} slots over the simulated kernel side; bursts of {BURST}. Ours is called from Python: `send`, "
     "`receive`, `lend` of a NetmapPort and `forward`, with all that they do for each burst; the kernel side's work "
-    "(slots moved from ring to ring at each sync) is in our time. The netmap program in C copies as much and checks the "
-    "same words, through the same system calls to the same kernel side (`netmap-io run`), whose time is in its time. "
-    '"Without the kernel side" takes off, from both, what that program needs for the same syncs when it touches neither '
-    "slots nor buffers; beside it stands also the bare loop in C over arrays, which has no kernel side, no system calls "
-    "and no look at ring words. net_ring passes pointers and touches no octet. Two processes: on the wall, each burst "
-    "summed octet by octet with numpy."
+    "(slots moved from ring to ring at each sync) is in our time. The netmap program in C copies as much and checks "
+    "the same words, through the same system calls to the same kernel side (`netmap-io run`), whose time is in its "
+    'time. "Without the kernel side" takes off, from both, what that program needs for the same syncs when it touches '
+    "neither slots nor buffers; beside it stands also the bare loop in C over arrays, which has no kernel side, no "
+    "system calls and no look at ring words. memif: the two ends of one link in one process, forwarding in bursts of "
+    "32; each frame is copied into its ring and out of it, as ours is. net_ring passes pointers and touches no octet. "
+    "Two processes: on the "
+    "wall, each burst summed octet by octet with numpy."
 )
 
 

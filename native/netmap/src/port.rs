@@ -212,7 +212,7 @@ impl Shared {
     }
 
     /// As `check`, without a look at what is waited for.
-    fn check_up(&self) -> Result<(), Stop> {
+    pub(crate) fn check_up(&self) -> Result<(), Stop> {
         match &self.link {
             _ if self.gone.load(Ordering::Relaxed) => Err(Stop::Error(RingError::vanished(&self.name))),
             Some(link) if link.check().is_err() => self.check(),

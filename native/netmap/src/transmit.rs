@@ -65,6 +65,7 @@ impl Transmitter {
     /// Whether there is a free slot, waiting for one at most `timeout`; false also where something else ended the wait.
     pub fn wait_for_room(&mut self, timeout: Duration) -> Result<bool, RingError> {
         let Some((index, ring)) = &mut self.ring else { return Err(receives_only(&self.shared)) };
+        self.shared.check_up()?;
         if ring.words.room() == 0 {
             self.shared.sync(*index, true, std::slice::from_mut(ring))?;
         }
