@@ -163,7 +163,7 @@ class SharedRings:
 
 # rings shared with the kernel
 
-_Slots = tuple[Column, Column, Column, Column, Column]
+_Slots = tuple[Column, Column, Column, Column, Column, Column]
 
 @final
 class RingMemory:

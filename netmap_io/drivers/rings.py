@@ -47,18 +47,16 @@ class SlotBurst(Burst):
 
     @classmethod
     def of_slots(cls, memory: _native.RingMemory, columns: tuple[Any, ...]) -> SlotBurst:
-        starts, lengths, timestamps_ns, original_lengths, interfaces = columns
+        starts, lengths, timestamps_ns, original_lengths, interfaces, offsets = columns
         burst = cls.__new__(cls)
         burst._memory = memory
         burst._starts = np.frombuffer(starts, _U64)
         burst._slot_lengths = np.frombuffer(lengths, _U32)
         burst._back_to_back = None
         count = len(burst._starts)
-        offsets = np.zeros(count + 1, dtype=np.uint64)
-        np.cumsum(burst._slot_lengths, out=offsets[1:])
         burst._octets = memory
         burst._view = memoryview(memory)
-        burst._offsets = offsets
+        burst._offsets = np.frombuffer(offsets, _U64)
         burst._timestamps_ns = np.frombuffer(timestamps_ns, _I64)
         burst._original_lengths = np.frombuffer(original_lengths, _U32)
         burst._link_types = _ethernets(count)
