@@ -24,6 +24,8 @@ RAW_OCTETS = 147
 COMMENT = 1
 """Code of a comment among annotations, as in pcapng."""
 
+_U32, _U64, _I64 = np.dtype(np.uint32), np.dtype(np.uint64), np.dtype(np.int64)  # made once: bursts may be short
+
 
 class Burst:
     """Frames back to back in one buffer, and a column for each thing known about them.
@@ -99,10 +101,10 @@ class Burst:
         octets, offsets, timestamps_ns, original_lengths, interfaces, annotations = columns
         burst._octets = octets
         burst._view = memoryview(octets)
-        burst._offsets = np.frombuffer(offsets, dtype=np.uint64)
-        burst._timestamps_ns = np.frombuffer(timestamps_ns, dtype=np.int64)
-        burst._original_lengths = np.frombuffer(original_lengths, dtype=np.uint32)
-        burst._interfaces = np.frombuffer(interfaces, dtype=np.uint32)
+        burst._offsets = np.frombuffer(offsets, _U64)
+        burst._timestamps_ns = np.frombuffer(timestamps_ns, _I64)
+        burst._original_lengths = np.frombuffer(original_lengths, _U32)
+        burst._interfaces = np.frombuffer(interfaces, _U32)
         burst._link_types = link_types
         burst._annotations = annotations
         burst._lent = False

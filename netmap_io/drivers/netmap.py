@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import time
 from typing import Any, NamedTuple
@@ -146,6 +147,24 @@ class NetmapPort(RingPort):
         self._require_usable()
         try:
             super().flush()
+        except InterfaceVanishedError as error:
+            self._let_go(error)
+            raise
+
+    def wait_for_room(self, timeout: float | None = None) -> bool:
+        """Wait until the kernel side has given back a slot to send with, at most `timeout` seconds (None: for ever).
+
+        Whether there is one.  `send` does not wait: it takes fewer frames, or none.  Raises as `send` does.
+        """
+        self._require_usable()
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        try:
+            while True:
+                left = deadline - time.monotonic()
+                if self._rings.wait_for_room(min(LOOK_AGAIN_S, max(left, 0.0))):
+                    return True
+                if left <= 0:
+                    return False
         except InterfaceVanishedError as error:
             self._let_go(error)
             raise

@@ -21,6 +21,7 @@ from netmap_io.port import Capabilities, Counters, Port
 
 __all__ = ["RingCapabilities", "RingPort", "SlotBurst"]
 
+_U32, _U64, _I64 = np.dtype(np.uint32), np.dtype(np.uint64), np.dtype(np.int64)
 LOOK_AGAIN_S = 0.5
 """How long a wait goes on without a look at whether the interface is still there."""
 
@@ -46,22 +47,20 @@ class SlotBurst(Burst):
 
     @classmethod
     def of_slots(cls, memory: _native.RingMemory, columns: tuple[Any, ...]) -> SlotBurst:
-        starts, lengths, timestamps_ns, original_lengths, interfaces = columns
+        starts, lengths, timestamps_ns, original_lengths, interfaces, offsets = columns
         burst = cls.__new__(cls)
         burst._memory = memory
-        burst._starts = np.frombuffer(starts, dtype=np.uint64)
-        burst._slot_lengths = np.frombuffer(lengths, dtype=np.uint32)
+        burst._starts = np.frombuffer(starts, _U64)
+        burst._slot_lengths = np.frombuffer(lengths, _U32)
         burst._back_to_back = None
         count = len(burst._starts)
-        offsets = np.zeros(count + 1, dtype=np.uint64)
-        np.cumsum(burst._slot_lengths, out=offsets[1:])
         burst._octets = memory
         burst._view = memoryview(memory)
-        burst._offsets = offsets
-        burst._timestamps_ns = np.frombuffer(timestamps_ns, dtype=np.int64)
-        burst._original_lengths = np.frombuffer(original_lengths, dtype=np.uint32)
-        burst._link_types = np.broadcast_to(np.uint16(ETHERNET), count)
-        burst._interfaces = np.frombuffer(interfaces, dtype=np.uint32)
+        burst._offsets = np.frombuffer(offsets, _U64)
+        burst._timestamps_ns = np.frombuffer(timestamps_ns, _I64)
+        burst._original_lengths = np.frombuffer(original_lengths, _U32)
+        burst._link_types = _ethernets(count)
+        burst._interfaces = np.frombuffer(interfaces, _U32)
         burst._annotations = []
         burst._lent = False
         burst._handed_out = []

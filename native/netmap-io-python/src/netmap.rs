@@ -146,6 +146,13 @@ impl NetmapRings {
         sent.map_err(|error| raise(py, &error))
     }
 
+    /// Whether there is a free slot to send with, waiting for one at most `timeout_s`; false also at other news.
+    fn wait_for_room(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {
+        let timeout = seconds(timeout_s);
+        let room = self.transmitter.with(py, |transmitter| transmitter.wait_for_room(timeout))?;
+        room.map_err(|error| raise(py, &error))
+    }
+
     /// Let the kernel look at what is in the ring.
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
         self.transmitter.with(py, Transmitter::flush)?.map_err(|error| raise(py, &error))

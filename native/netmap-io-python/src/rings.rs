@@ -125,20 +125,29 @@ impl RingMemory {
     }
 }
 
-/// (starts, lengths, timestamps, original lengths, interfaces), each as octets of a column
+/// (starts, lengths, timestamps, original lengths, interfaces, offsets), each as octets of a column; the offsets are those
+/// of the frames put back to back
 pub(crate) fn slots_to_python<'py>(py: Python<'py>, slots: &[Slot]) -> PyResult<Bound<'py, PyTuple>> {
-    fn column<T>(slots: &[Slot], cell: impl Fn(&Slot) -> T) -> Column
-    where
-        Column: From<Vec<T>>,
-    {
-        Column::from(slots.iter().map(cell).collect::<Vec<T>>())
+    let count = slots.len();
+    let (mut starts, mut lengths, mut times) = (vec![0_u64; count], vec![0_u32; count], vec![0_i64; count]);
+    let (mut originals, mut interfaces, mut offsets) = (vec![0_u32; count], vec![0_u32; count], vec![0_u64; count + 1]);
+    let mut end = 0;
+    let places = starts.iter_mut().zip(&mut lengths).zip(&mut offsets[1..]);
+    for (slot, ((start, length), offset)) in slots.iter().zip(places) {
+        end += slot.length as u64;
+        (*start, *length, *offset) = (slot.offset as u64, slot.length as u32, end);
+    }
+    let others = times.iter_mut().zip(&mut originals).zip(&mut interfaces);
+    for (slot, ((time, original), interface)) in slots.iter().zip(others) {
+        (*time, *original, *interface) = (slot.timestamp_ns, slot.original_length, slot.interface);
     }
     (
-        column(slots, |slot| slot.offset as u64),
-        column(slots, |slot| slot.length as u32),
-        column(slots, |slot| slot.timestamp_ns),
-        column(slots, |slot| slot.original_length),
-        column(slots, |slot| slot.interface),
+        Column::from(starts),
+        Column::from(lengths),
+        Column::from(times),
+        Column::from(originals),
+        Column::from(interfaces),
+        Column::from(offsets),
     )
         .into_pyobject(py)
 }

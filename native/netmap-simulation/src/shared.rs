@@ -95,6 +95,14 @@ impl Shared {
         offset.is_multiple_of(8).then(|| unsafe { AtomicU64::from_ptr(place.cast()) })
     }
 
+    /// `count` slots of two words each from `offset` on, looked up once; None: not all inside, or not aligned.
+    #[inline]
+    pub(crate) fn slot_cells(&self, offset: u64, count: u32) -> Option<&[[AtomicU64; 2]]> {
+        let place = self.at(offset, u64::from(count) * 16)?;
+        // SAFETY: inside the mapping, aligned, and atomics may be shared with other writers.
+        offset.is_multiple_of(8).then(|| unsafe { std::slice::from_raw_parts(place.cast(), count as usize) })
+    }
+
     /// The number at `offset`, read once.
     #[inline(always)]
     pub(crate) fn load(&self, offset: u64) -> u32 {

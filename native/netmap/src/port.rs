@@ -192,6 +192,17 @@ impl Shared {
         }
     }
 
+    /// Wait at most `timeout` until registration `index` has room to send, or for news.
+    pub(crate) fn wait_to_send(&self, index: usize, timeout: Duration) -> Result<(), RingError> {
+        self.check_up()?;
+        let timeout = if self.link.is_some() { timeout.min(LOOK_EVERY) } else { timeout };
+        let milliseconds = i32::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
+        match self.registered[index].device.poll(libc::POLLOUT, milliseconds) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(self.trouble(&error, "waiting for room")),
+            _ => Ok(()),
+        }
+    }
+
     fn wait_for_all(&self, timeout: Duration) -> Result<Wake, Stop> {
         let waiter = self.waiter()?;
         match self.check() {
@@ -201,7 +212,7 @@ impl Shared {
     }
 
     /// As `check`, without a look at what is waited for.
-    fn check_up(&self) -> Result<(), Stop> {
+    pub(crate) fn check_up(&self) -> Result<(), Stop> {
         match &self.link {
             _ if self.gone.load(Ordering::Relaxed) => Err(Stop::Error(RingError::vanished(&self.name))),
             Some(link) if link.check().is_err() => self.check(),

@@ -53,6 +53,51 @@ struct Found {
     fragmented: bool,
 }
 
+impl Found {
+    fn clear(&mut self) {
+        self.pieces.clear();
+        self.slots.clear();
+        self.runs.clear();
+        self.fragmented = false;
+    }
+
+    /// Copy at most `most` frames of one ring behind those of `batch`, and pass their slots; how many.
+    fn take(
+        &mut self,
+        ring: &mut Ring,
+        batch: &mut Batch,
+        most: usize,
+        account: &mut ReceiveAccount,
+        unfinished: &mut bool,
+    ) -> usize {
+        let mut count = 0;
+        if ring.offset_mask() == 0 {
+            let room = most.min(ring.words.room() as usize);
+            let copied = ring.pool.copy_frames(&ring.slots, ring.words.cur(), room, batch);
+            ring.words.pass(copied);
+            count = copied as usize;
+        }
+        if count < most && ring.words.room() > 0 {
+            self.clear();
+            count += scan(ring, self, Look { frames: most - count, whole: false }, account, unfinished);
+            ring.pool.gather(&self.pieces, &mut batch.octets);
+            let mut end = batch.offsets.last().copied().unwrap_or(0);
+            let mut begin = end;
+            for piece in &self.pieces {
+                end += u64::from(piece.length);
+                if piece.last {
+                    batch.offsets.push(end);
+                    batch.original_lengths.push((end - begin) as u32);
+                    begin = end;
+                }
+            }
+        }
+        batch.timestamps_ns.resize(batch.timestamps_ns.len() + count, ring.stamp);
+        batch.interfaces.resize(batch.interfaces.len() + count, ring.number);
+        count
+    }
+}
+
 /// How to look at a ring.
 #[derive(Clone, Copy)]
 struct Look {
@@ -94,35 +139,19 @@ impl Receiver {
 
     /// At most `max_frames` frames that are there, copied.  Err only when none is.
     pub fn receive(&mut self, max_frames: usize) -> Result<Batch, RingError> {
-        let state = self.look(Look { frames: max_frames, whole: false });
-        let found = &self.found;
-        let octets = found.pieces.iter().map(|piece| piece.length as usize).sum::<usize>();
-        let frames = found.runs.iter().map(|run| run.0).sum();
-        let mut batch = Batch::with_capacity(frames, octets + 64);
-        if let Some(ring) = self.groups.iter().flatten().next() {
-            ring.pool.gather(&found.pieces, &mut batch.octets);
-        }
-        let mut end = 0_u64;
-        if frames == found.pieces.len() {
-            batch.original_lengths.extend(found.pieces.iter().map(|piece| piece.length));
-            batch.offsets.extend(found.pieces.iter().map(|piece| {
-                end += u64::from(piece.length);
-                end
-            }));
-        } else {
-            let mut begin = 0;
-            for piece in &found.pieces {
-                end += u64::from(piece.length);
-                if piece.last {
-                    batch.offsets.push(end);
-                    batch.original_lengths.push((end - begin) as u32);
-                    begin = end;
-                }
+        let state = self.begin_look();
+        let (rings, mut left) = (self.groups.len(), max_frames);
+        let room = self.groups.iter().flatten().map(|ring| ring.words.room() as usize).sum::<usize>();
+        let mut batch = Batch::with_capacity(room.min(max_frames), 0);
+        for turn in 0..rings {
+            for ring in &mut self.groups[(self.first + turn) % rings] {
+                let count = self.found.take(ring, &mut batch, left, &mut self.account, &mut self.unfinished);
+                left -= count;
             }
         }
-        for &(count, stamp, number) in &found.runs {
-            batch.timestamps_ns.resize(batch.timestamps_ns.len() + count, stamp);
-            batch.interfaces.resize(batch.interfaces.len() + count, number);
+        self.next_first(false);
+        if batch.octets.capacity() / 2 > batch.octets.len() {
+            batch.octets.shrink_to_fit(); // frames shorter than the first one
         }
         self.release();
         if batch.is_empty() { state.map(|()| batch) } else { Ok(batch) }
@@ -222,17 +251,20 @@ impl Receiver {
         state
     }
 
-    fn look(&mut self, look: Look) -> Result<(), RingError> {
+    /// Sync, and forget what was found before.
+    fn begin_look(&mut self) -> Result<(), RingError> {
         let state = match self.sync_due() {
             Err(Stop::Error(error)) => Err(error),
             Ok(()) | Err(Stop::Down(_)) => Ok(()), // `check` tells of it
         };
-        let found = &mut self.found;
-        found.pieces.clear();
-        found.slots.clear();
-        found.runs.clear();
-        found.fragmented = false;
+        self.found.clear();
         self.unfinished = false;
+        state
+    }
+
+    fn look(&mut self, look: Look) -> Result<(), RingError> {
+        let state = self.begin_look();
+        let found = &mut self.found;
         let (groups, mut left) = (self.groups.len(), look.frames);
         for turn in 0..groups {
             for ring in &mut self.groups[(self.first + turn) % groups] {

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use netmap_io_capture::batch::Batch;
 use netmap_io_rings::memory::Mapping;
 
+use crate::layout::MORE_FRAGMENTS;
 use crate::layout::ring::SLOT_OCTETS;
 
 /// Short frames are copied in this many octets, which needs no call to a copying routine.
 const SHORT_OCTETS: usize = 64;
+/// Slots whose buffers are asked for ahead of their use: buffers are too far apart for the processor to foresee them.
+const AHEAD: usize = 16;
 /// Buffers 0 and 1 are the module's own.
 pub(crate) const FIRST_BUFFER: u32 = 2;
 
@@ -194,6 +198,123 @@ impl Pool {
     #[inline(always)]
     pub(crate) fn short(&self, offset: usize, length: usize) -> bool {
         length <= SHORT_OCTETS && offset <= self.octets - SHORT_OCTETS
+    }
+
+    /// Have the processor fetch the start of a buffer; a hint only, of whatever number.
+    #[inline(always)]
+    pub(crate) fn expect(&self, buffer: u32) {
+        #[cfg(target_arch = "x86_64")]
+        if self.has(buffer) {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let place = self.base.0.wrapping_add(self.start + buffer as usize * self.octets);
+            // SAFETY: prefetching reads nothing and cannot fault, whatever the address.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast_const().cast()) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = buffer;
+    }
+
+    /// Copy frames of one slot each, which begin with their buffers, from slot `first` on behind those of `batch`: octets,
+    /// offsets and lengths.  How many: at most `most`, up to the first slot that is no whole good frame.
+    ///
+    /// Each descriptor is copied once; those read ahead of a slot that ends this are forgotten.
+    pub(crate) fn copy_frames(&self, slots: &Slots, first: u32, most: usize, batch: &mut Batch) -> u32 {
+        let before = batch.original_lengths.len();
+        batch.offsets.resize(before + 1 + most, 0);
+        batch.original_lengths.resize(before + most, 0);
+        let out = &mut batch.octets;
+        let cells = batch.offsets[before + 1..].iter_mut().zip(&mut batch.original_lengths[before..]);
+        let (mut ahead, mut reading) = ([Descriptor { buffer: 0, length: 0, flags: 0 }; AHEAD], first);
+        let mut read = || {
+            let descriptor = slots.read(reading);
+            reading = if reading + 1 >= slots.count { 0 } else { reading + 1 };
+            self.expect(descriptor.buffer);
+            descriptor
+        };
+        ahead.iter_mut().take(most).for_each(|place| *place = read());
+        let (mut end, mut room, mut copied) = (out.len(), out.capacity(), 0);
+        for (offset, original) in cells {
+            let descriptor = ahead[copied % AHEAD];
+            if copied + AHEAD < most {
+                ahead[copied % AHEAD] = read();
+            }
+            let length = usize::from(descriptor.length);
+            let Some(place) = self.place(descriptor.buffer, 0, length) else { break };
+            if descriptor.flags & MORE_FRAGMENTS != 0 {
+                break;
+            }
+            if room - end < length.max(SHORT_OCTETS) {
+                // SAFETY: the octets up to `end` were initialised, inside of what was reserved.
+                unsafe { out.set_len(end) };
+                out.reserve((length.max(end.checked_div(copied).unwrap_or(0)) + 1) * (most - copied) + SHORT_OCTETS);
+                room = out.capacity();
+            }
+            // SAFETY: `place` begins a buffer of at least SHORT_OCTETS octets (checked by `new`) and not less than `length`,
+            // inside the region, which is mapped while `self` holds it; behind `end` the vector has room for as many.
+            // Constant and variable lengths are apart so that the first needs no call.
+            unsafe {
+                let (from, to) = (self.base.0.add(place), out.as_mut_ptr().add(end));
+                if length <= SHORT_OCTETS {
+                    to.copy_from_nonoverlapping(from, SHORT_OCTETS);
+                } else {
+                    to.copy_from_nonoverlapping(from, length);
+                }
+            }
+            end += length;
+            *offset = end as u64;
+            *original = u32::from(descriptor.length);
+            copied += 1;
+        }
+        // SAFETY: as above.
+        unsafe { out.set_len(end) };
+        batch.offsets.truncate(before + 1 + copied);
+        batch.original_lengths.truncate(before + copied);
+        copied as u32
+    }
+
+    /// Write the frames between `offsets` to the buffers of slots from `first` on, one each, which then begin with them.
+    /// How many: at most `most`, up to the first frame that does not fit, or slot that names no buffer.
+    ///
+    /// Each descriptor is copied once; those read ahead of a slot that ends this are forgotten.
+    pub(crate) fn fill_frames(
+        &self,
+        slots: &Slots,
+        first: u32,
+        most: usize,
+        octets: &[u8],
+        offsets: &[u64],
+        masked: bool,
+    ) -> u32 {
+        let most = most.min(offsets.len().saturating_sub(1));
+        let capacity = self.octets.min(usize::from(u16::MAX));
+        let after = |slot: u32| if slot + 1 >= slots.count { 0 } else { slot + 1 };
+        let (mut ahead, mut reading) = ([0; AHEAD], first);
+        let mut read = || {
+            let buffer = slots.read(reading).buffer;
+            reading = after(reading);
+            self.expect(buffer);
+            buffer
+        };
+        ahead.iter_mut().take(most).for_each(|place| *place = read());
+        let (mut filled, mut slot) = (0, first);
+        for pair in offsets.windows(2).take(most) {
+            let (start, length) = (pair[0] as usize, pair[1].wrapping_sub(pair[0]) as usize);
+            let buffer = ahead[filled % AHEAD];
+            if filled + AHEAD < most {
+                ahead[filled % AHEAD] = read();
+            }
+            let (true, Some(rest)) = (length <= capacity, octets.get(start..)) else { break };
+            if !self.fill(buffer, rest, length) {
+                break;
+            }
+            if masked {
+                slots.set_pointer(slot, 0);
+            }
+            slots.write(slot, Descriptor { buffer, length: length as u16, flags: 0 });
+            slot = after(slot);
+            filled += 1;
+        }
+        filled as u32
     }
 
     /// Copy pieces back to back behind `out`; pieces that are not inside the region, which none from `place` is, are not

@@ -1,5 +1,7 @@
 //! The sending half.
 use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use netmap_io_capture::batch::Frames;
 use netmap_io_rings::error::{Kind, RingError};
@@ -11,6 +13,8 @@ use crate::ring::{Ring, Trouble};
 
 /// No frame is shorter: devices drop it, or worse.
 pub(crate) const ETHERNET_HEADER_OCTETS: usize = 14;
+/// How long a wait for room is put off where polling cannot wait for this ring alone.
+const OTHER_RINGS: Duration = Duration::from_micros(100);
 const VLAN_TAG_OCTETS: usize = 4;
 const VLAN_TYPE: [u8; 2] = [0x81, 0x00];
 
@@ -56,6 +60,25 @@ impl Transmitter {
                 return Ok(taken);
             }
         }
+    }
+
+    /// Whether there is a free slot, waiting for one at most `timeout`; false also where something else ended the wait.
+    pub fn wait_for_room(&mut self, timeout: Duration) -> Result<bool, RingError> {
+        let Some((index, ring)) = &mut self.ring else { return Err(receives_only(&self.shared)) };
+        self.shared.check_up()?;
+        if ring.words.room() == 0 {
+            self.shared.sync(*index, true, std::slice::from_mut(ring))?;
+        }
+        if ring.words.room() == 0 && !timeout.is_zero() {
+            let begun = Instant::now();
+            self.shared.wait_to_send(*index, timeout)?;
+            self.shared.sync(*index, true, std::slice::from_mut(ring))?;
+            if ring.words.room() == 0 {
+                // another ring of the registration has room, and ends each wait at once
+                sleep(OTHER_RINGS.min(timeout.saturating_sub(begun.elapsed())));
+            }
+        }
+        Ok(ring.words.room() > 0)
     }
 
     /// Let the kernel side look at what is in the ring.
@@ -147,34 +170,24 @@ fn place(
 ) -> (usize, Result<(), RingError>) {
     let (room, count, masked) = (ring.words.room(), ring.words.slots(), ring.offset_mask() != 0);
     let capacity = ring.pool.buffer_octets().min(usize::from(u16::MAX));
-    let mut slot = ring.words.cur();
-    let (mut used, mut placed, mut state) = (0, 0, Ok(()));
-    'frames: for pair in frames.offsets[first..].windows(2) {
+    let offsets = &frames.offsets[first..];
+    let filled = ring.pool.fill_frames(&ring.slots, ring.words.cur(), room as usize, frames.octets, offsets, masked);
+    let (mut used, mut placed, mut state) = (filled, filled as usize, Ok(()));
+    let mut slot = ring.words.after_cur(filled);
+    // from the first one that needs several slots, or a buffer, on
+    'frames: for pair in offsets[placed..].windows(2) {
         let (mut start, end) = (pair[0] as usize, pair[1] as usize);
-        if end - start <= capacity && used < room {
-            let own = ring.slots.read(slot).buffer;
-            if ring.pool.fill(own, &frames.octets[start..], end - start) {
-                if masked {
-                    ring.slots.set_pointer(slot, 0);
-                }
-                ring.slots.write(slot, Descriptor { buffer: own, length: (end - start) as u16, flags: 0 });
-                slot = if slot + 1 == count { 0 } else { slot + 1 };
-                used += 1;
-                placed += 1;
-                continue;
-            }
-        }
         let needed = (end - start).div_ceil(capacity).max(1);
         if needed > (room - used) as usize {
             break;
         }
-        let begin = (slot, used);
+        let begin = used;
         loop {
             let length = capacity.min(end - start);
             let (buffer, changed) = match own_buffer(shared, ring, account, slot) {
                 Ok(own) => own,
                 Err(error) => {
-                    (slot, used) = begin;
+                    used = begin;
                     state = Err(error);
                     break 'frames;
                 }
@@ -194,7 +207,6 @@ fn place(
         }
         placed += 1;
     }
-    let _ = slot;
     ring.words.pass(used);
     ring.words.release();
     (placed, state)

@@ -66,6 +66,11 @@ impl Words {
         self.synced
     }
 
+    /// The slot `count` slots after `cur`; count <= room.
+    pub(crate) fn after_cur(&self, count: u32) -> u32 {
+        self.after(self.cur, count)
+    }
+
     /// Slots that we have not looked at.
     pub fn room(&self) -> u32 {
         self.distance(self.cur, self.tail)

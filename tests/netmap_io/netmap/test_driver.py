@@ -97,6 +97,53 @@ def test_a_pipe_gives_back_pressure_and_loses_nothing(kernel):
         assert near.capabilities.back_pressure
 
 
+def test_a_sender_waits_for_room_and_no_longer(kernel):
+    near, far = pipe(kernel, slots=(64, 64))
+    with near, far:
+        assert near.wait_for_room(0)
+        assert near.send(burst_of(frames_of(100))) == 63
+        begun = time.monotonic()
+        assert not near.wait_for_room(0)
+        assert not near.wait_for_room(0.05)
+        assert time.monotonic() - begun >= 0.04
+
+        def read() -> None:
+            time.sleep(0.1)
+            assert len(got(far)) == 63
+            assert not got(far)  # the next look gives the slots back
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        assert near.wait_for_room(5)
+        assert 0.09 < time.monotonic() - begun < 5
+        reader.join()
+        assert near.send(burst_of(frames_of(1))) == 1
+        assert near.wait_for_room()
+
+
+def test_waiting_for_room_with_several_rings_is_about_the_one_that_sends(kernel):
+    near, far = pipe(kernel, slots=(64, 64), ring_count=(2, 2), send_ring=1)
+    with near, far:
+        assert len(near.transmit_slots) == 2
+        assert near.send(burst_of(frames_of(100))) == 63
+        begun, used = time.monotonic(), time.process_time()
+        assert not near.wait_for_room(0.2)  # ring 0 has room all the time
+        assert time.monotonic() - begun >= 0.19
+        assert time.process_time() - used < 0.15
+
+
+def test_waiting_for_room_tells_what_sending_tells(wired):
+    with NetmapPort("eth0", device=wired, direction="receive") as port, pytest.raises(PortUnsupportedError):
+        port.wait_for_room(0)
+    port = NetmapPort("eth0", device=wired)
+    wired.vanish("eth0")
+    with pytest.raises(InterfaceVanishedError):
+        port.wait_for_room(0)
+    port.close()
+    with pytest.raises(PortClosedError):
+        port.wait_for_room(0)
+
+
 def test_long_frames_take_several_slots_and_come_back_whole(kernel):
     near, far = pipe(kernel)
     with near, far:
