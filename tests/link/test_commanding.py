@@ -28,6 +28,8 @@ from ccsds.procedures.fop1_primitives import (
     Fop1State,
     InitiateAdWithoutClcwCheck,
     InitiateAdWithSetVr,
+    ResumeAd,
+    SetTransmissionLimit,
     SetVs,
     TerminateAd,
 )
@@ -388,3 +390,27 @@ def test_the_profiles_ship() -> None:
 
     assert {"demo-uplink", *DOWNLINKS} <= set(ccsds.mission_names())
     assert Path(ccsds.__file__).with_name("missions").joinpath("demo-uplink.toml").exists()
+
+
+def test_the_page_lists_the_fields_of_both_packets_in_order() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "commanding.md").read_text(encoding="utf-8")
+    for layout in (HOUSEKEEPING, VERIFICATION):
+        places = [page.index(f"`{name}`", page.index(f"`{layout.names[0]}`")) for name in layout.names]
+        assert places == sorted(places)
+
+
+def test_a_suspended_service_is_traced_and_resumes() -> None:
+    play = Pass(uplink(transmission_limit=2, timeout_type="suspend"), "demo-downlink", GOOD, 1)
+    play.session.begin(0, now_ns=0)
+    play.run(2)
+    play.up.quality = LinkQuality(delay_ns=0, loss=1.0)
+    play.session.send(packet(1), virtual_channel_id=0, map_id=0, now_ns=play.now)
+    for _ in range(400):
+        play.step()
+    assert "suspended" in [event.step for event in play.trace if isinstance(event, DirectiveStep)]
+    assert play.session.is_stuck and not [event for event in play.trace if isinstance(event, AlertRaised)]
+    play.up.quality = GOOD
+    play.session.direct(0, SetTransmissionLimit(9), now_ns=play.now)
+    play.session.direct(0, ResumeAd(), now_ns=play.now)
+    play.run(20)
+    assert play.session.is_successful and play.delivered[0] == [1]
