@@ -45,6 +45,7 @@ _HOME = {
     "FrameDelimiter": "ccsds.procedures.frame_delimiting",
     "PhysicalLayerOperations": "ccsds.procedures.plop",
     "CommandCoding": "ccsds.link.command_coding",
+    "CommandSession": "ccsds.link.commanding",
     "MasterChannel": "ccsds.link.managed_parameters",
     "Mission": "ccsds.link.managed_parameters",
     "PhysicalChannel": "ccsds.link.managed_parameters",
@@ -82,6 +83,7 @@ __all__ = [
     "CltuDecoder",
     "CltuEncoder",
     "CommandCoding",
+    "CommandSession",
     "ConfigurationError",
     "CucTime",
     "DayTime",
@@ -152,6 +154,7 @@ if TYPE_CHECKING:
     from ccsds.layout import Field, Layout
     from ccsds.link.account import Account
     from ccsds.link.command_coding import CommandCoding
+    from ccsds.link.commanding import CommandSession
     from ccsds.link.frame_batch import FrameBatch
     from ccsds.link.managed_parameters import MasterChannel, Mission, PhysicalChannel, VirtualChannel
     from ccsds.link.missions import load_mission, mission_names
