@@ -171,8 +171,8 @@ def run_testpmd(program: str, pair: Any, octets: int, device: str, seconds: int)
 CASES = (
     ("AF_PACKET, copied", "packet", False, 2048, 2048),
     ("AF_PACKET, lent", "packet", True, 2048, 2048),
-    ("AF_PACKET sending by calls, copied", "packet?transmit_ring=0", False, 2048, 2048),
-    ("AF_PACKET sending by calls, lent", "packet?transmit_ring=0", True, 2048, 2048),
+    ("AF_PACKET with transmit ring, copied", "packet?transmit_ring=4096", False, 2048, 2048),
+    ("AF_PACKET with transmit ring, lent", "packet?transmit_ring=4096", True, 2048, 2048),
     ("AF_XDP driver copy, copied", "af_xdp?mode=driver", False, 2048, 128),
     ("AF_XDP driver copy, lent", "af_xdp?mode=driver", True, 2048, 128),
     ("AF_XDP generic, copied", "af_xdp?mode=generic", False, 2048, 512),

@@ -34,7 +34,7 @@ class PacketPort(RingPort):
         block_octets: int = 1 << 17,
         blocks: int = 64,
         block_timeout_ms: int = 1,
-        transmit_ring: int = 4096,
+        transmit_ring: int = 0,
         bypass_queueing: bool = False,
         hardware_timestamps: bool = False,
     ) -> None:
@@ -96,7 +96,7 @@ def open_address(target: str, options: Options) -> PacketPort:
     block_octets = options.integer("block_octets", 1 << 17, minimum=mmap.PAGESIZE, maximum=1 << 22)
     blocks = options.integer("blocks", 64, minimum=2, maximum=1 << 16)
     block_timeout_ms = options.integer("block_timeout_ms", 1, minimum=1, maximum=10_000)
-    transmit_ring = options.integer("transmit_ring", 4096, maximum=1 << 17)
+    transmit_ring = options.integer("transmit_ring", 0, maximum=1 << 17)
     bypass_queueing = options.choice("queueing", {"bypass": True, "discipline": False}, "discipline")
     hardware = options.choice("timestamps", {"kernel": False, "hardware": True}, "kernel")
     options.finish()

@@ -74,7 +74,7 @@ def test_times_are_the_kernels_and_lengths_the_wires(veth):
 
 
 def test_capabilities(veth):
-    with ends(veth, far="transmit_ring=0") as (near, far):
+    with ends(veth, near="transmit_ring=4096") as (near, far):
         given = near.capabilities
         assert (given.link_type, given.mtu, given.maximum_frame_octets) == (LinkType.ETHERNET, 1500, 1514)
         assert given.zero_copy and given.back_pressure
@@ -266,7 +266,7 @@ def test_memory_goes_with_the_port(veth):
             return sum("socket:" in line for line in maps)
 
     before = mapped()
-    with ends(veth, far="transmit_ring=0") as (near, far):
+    with ends(veth, near="transmit_ring=4096") as (near, far):
         assert mapped() == before + 3
         send_all(near, frames_of(3))
         with far.lend(3, 5) as lent:

@@ -222,7 +222,7 @@ SUBJECTS = {
     "tap": (_tap, ""),
     "tap-checksums": (_tap, "checksums=yes"),
     "packet": (_interfaces, "packet:{}"),
-    "packet-calls": (_interfaces, "packet:{}?transmit_ring=0"),
+    "packet-ring": (_interfaces, "packet:{}?transmit_ring=4096"),
     "af_xdp-driver": (_interfaces, "af_xdp:{}?mode=driver"),
     "af_xdp-generic": (_interfaces, "af_xdp:{}?mode=generic"),
     "netmap-pipe": (_netmap_pipe, "simulated"),
@@ -237,7 +237,7 @@ ENDLESS = {
     "tap",
     "tap-checksums",
     "packet",
-    "packet-calls",
+    "packet-ring",
     "af_xdp-driver",
     "af_xdp-generic",
 } | NETMAP
@@ -250,12 +250,12 @@ STAMPED = NETMAP | {
     "tap",
     "tap-checksums",
     "packet",
-    "packet-calls",
+    "packet-ring",
 }
 """Those that carry no times: who receives stamps."""
 UNSTAMPED = {"af_xdp-driver", "af_xdp-generic"}
 """Those that carry no times, and nobody stamps."""
-ON_ETHERNET = {"tap", "tap-checksums", "packet", "packet-calls", "af_xdp-driver", "af_xdp-generic"} | NETMAP
+ON_ETHERNET = {"tap", "tap-checksums", "packet", "packet-ring", "af_xdp-driver", "af_xdp-generic"} | NETMAP
 """Those that carry Ethernet frames and nothing else."""
 
 
