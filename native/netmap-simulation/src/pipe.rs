@@ -13,24 +13,17 @@ fn peer<'a>(shared: &'a Shared, bound: &Bound<'_>) -> Option<Bound<'a>> {
     (peer.ring.slots.get() == bound.ring.slots.get()).then_some(peer)
 }
 
-/// Hand over the slots before `head`, but a frame's only when its last one is among them.
+/// Hand over the slots before `head`; those of a frame whose last one is not among them are not yet to be read.
 pub(crate) fn transmit(shared: &Shared, bound: Bound<'_>, head: u32) {
     let ring = bound.ring;
     let n = ring.slots.get();
     let Some(peer) = peer(shared, &bound) else { return };
     ring.hwtail.set(ring.pipe_position.get().min(n - 1));
     let first = ring.hwcur.get();
-    let mut end = first; // after the last slot that ends a frame
-    let mut index = first;
-    for _ in 0..distance(first, head, n) {
-        let more = shared.slot(ring, index).flags & slot_flag::MORE_FRAGMENTS != 0;
-        index = next(index, n);
-        if !more {
-            end = index;
-        }
+    if head >= n || head == first {
+        return;
     }
-    if end != first {
-        hand_over(shared, ring, peer.ring, end);
+    if let Some(end) = hand_over(shared, &bound, &peer, head) {
         peer.ring.pipe_position.set(end);
         shared.notify(peer.port);
     }
@@ -43,26 +36,41 @@ pub(crate) fn receive(shared: &Shared, bound: Bound<'_>, head: u32) {
     let Some(peer) = peer(shared, &bound) else { return };
     ring.hwtail.set(ring.pipe_position.get().min(n - 1));
     if head < n && ring.hwcur.get() != head {
-        hand_over(shared, ring, peer.ring, head);
+        let _frames_are_the_senders = hand_over(shared, &bound, &peer, head);
         peer.ring.pipe_position.set(previous(head, n));
         shared.notify(peer.port);
     }
 }
 
-/// Copy whole slots from `ring` to the ring at the other end, up to `end`.
-fn hand_over(shared: &Shared, ring: &Ring, peer: &Ring, end: u32) {
+/// Copy whole slots to the ring at the other end, up to `end`; the position after the last one that ends a frame.
+///
+/// To a reader who asked for the offsets option no offset falls below the one that its slot had.
+fn hand_over(shared: &Shared, from: &Bound<'_>, to: &Bound<'_>, end: u32) -> Option<u32> {
+    let ring = from.ring;
     let n = ring.slots.get();
+    let mut whole = None;
     let mut index = ring.hwcur.get();
+    let keeps_room = !to.ring.is_tx.is_set() && to.port.offset_asked.is_set();
+    let mask = if keeps_room { to.port.offset_mask.get() } else { 0 };
     for _ in 0..distance(index, end, n) {
         let slot = shared.slot(ring, index);
-        shared.put_slot(peer, index, slot);
+        let mut handed = slot;
+        if mask != 0 {
+            let offset = (slot.pointer & mask).max(shared.slot(to.ring, index).pointer & mask);
+            handed.pointer = slot.pointer & !mask | offset;
+        }
+        shared.put_slot(to.ring, index, handed);
         if slot.flags & slot_flag::BUF_CHANGED != 0 {
             let cleared = Slot { flags: slot.flags & !slot_flag::BUF_CHANGED, ..slot };
             shared.put_slot_but_pointer(ring, index, cleared);
         }
         index = next(index, n);
+        if slot.flags & slot_flag::MORE_FRAGMENTS == 0 {
+            whole = Some(index);
+        }
     }
     ring.hwcur.set(end);
+    whole
 }
 
 /// Of a pair whose ends both go: which slots' buffers the transmit ring has to give back; the rest are the reader's.

@@ -72,7 +72,7 @@ impl Shared {
             }
             let _told_by_poll_only: Result<(), RingError> = match want {
                 Want::Tx => self.sync_tx(bound),
-                Want::Rx => self.sync_rx(bound, false),
+                Want::Rx => self.sync_rx(bound),
             };
         }
         Ok(())
@@ -101,15 +101,12 @@ impl Shared {
         bound.ring.hwtail.set(crate::ring::previous(head, bound.ring.slots.get()));
     }
 
-    /// With the ring's busy lock held.  `in_poll`: the port's part is done even after a ring error.
-    pub(crate) fn sync_rx(&self, bound: Bound<'_>, in_poll: bool) -> Result<(), RingError> {
+    /// With the ring's busy lock held.  The port's part is done even after a ring error, with the head as it was given.
+    pub(crate) fn sync_rx(&self, bound: Bound<'_>) -> Result<(), RingError> {
         fault::strike(self, bound.ring);
         let begun = self.begin_rx(bound.ring);
         if begun.is_err() {
             self.reinitialise(bound.ring, bound.region);
-            if !in_poll {
-                return Err(RingError);
-            }
         }
         let head = bound.ring.rhead.get();
         match bound.kind {

@@ -220,6 +220,8 @@ pub(crate) struct Port {
     pub(crate) offset_mask: Long,
     pub(crate) offset_max: Word,
     pub(crate) offset_initial: Word,
+    /// Whoever registered this end asked for the option: of a pipe each end does for itself.
+    pub(crate) offset_asked: Word,
     /// Frames that were let go on the way out and on the way in.
     pub(crate) tx_dropped: Long,
     pub(crate) rx_dropped: Long,

@@ -55,12 +55,12 @@ fn devices_on_one_cable_carry_each_slot_as_a_frame() {
     simulation.connect("eth0", Side::Wire, "eth1").expect("cable");
     let (near, far) = (User::named(&simulation, "eth0"), User::named(&simulation, "eth1"));
     assert_eq!((near.registered.octets, near.registered.memory_id), (343_019_520, 1));
-    for length in [13, 14, 60, 1514, 1515] {
+    for length in [13, 14, 60, 1514, 1515, 1519] {
         assert!(near.put(&frame(1, 2, length, length as u8), 0x20));
     }
     sync(&near.descriptor, NIOCTXSYNC);
     let lengths: Vec<usize> = far.receive().iter().map(|(octets, _)| octets.len()).collect();
-    assert_eq!(lengths, [14, 60, 1514]);
+    assert_eq!(lengths, [14, 60, 1514, 1515]);
     assert_eq!(simulation.dropped("eth0"), Ok((2, 0)));
     simulation.inject("eth1", &frame(1, 2, 3000, 5)).expect("eth1");
     let pieces: Vec<(usize, u16)> = far.receive().iter().map(|(octets, flags)| (octets.len(), *flags)).collect();
