@@ -68,7 +68,7 @@ def pipe(kernel, name: str = "x", **options) -> tuple[NetmapPort, NetmapPort]:
     return NetmapPort(name + "{1", device=kernel, **options), NetmapPort(name + "}1", device=kernel, **options)
 
 
-def test_both_ways_of_a_pipe_and_of_a_cable_keep_to_the_contract():
+def test_pipes_cables_and_switches_keep_to_the_contract():
     def pipe_ends():
         kernel = NetmapSimulation()
         return pipe(kernel)
@@ -80,8 +80,15 @@ def test_both_ways_of_a_pipe_and_of_a_cable_keep_to_the_contract():
         kernel.connect("eth0", "eth1")
         return NetmapPort("eth0", device=kernel), NetmapPort("eth1", device=kernel)
 
-    check_port(pipe_ends)
-    check_port(devices)
+    def switch():
+        kernel = NetmapSimulation()
+        return NetmapPort("vale0:a", device=kernel), NetmapPort("vale0:b", device=kernel)
+
+    for connect, back_pressure in ((pipe_ends, True), (devices, False), (switch, False)):
+        check_port(connect)
+        near, far = connect()
+        with near, far:
+            assert near.capabilities.back_pressure == far.capabilities.back_pressure == back_pressure
 
 
 def test_a_pipe_gives_back_pressure_and_loses_nothing(kernel):

@@ -150,10 +150,14 @@ def test_ring_offsets_of_a_switch_port(ports: Ports) -> None:
     assert port.buffer(port.tx, 0) == port.buffer(port.rx, 0) == 421888
 
 
+def test_a_wish_for_too_many_extra_buffers_is_cut(kernel: Kernel, ports: Ports) -> None:
+    if kernel.name != "simulation":
+        pytest.skip("takes 1 GiB of the kernel's own memory on /dev/netmap; a guest of 2 GiB died of it")
+    assert ports("vale0:b", extra_bufs=1000000).registered.extra_bufs == 524288
+
+
 def test_private_memory_follows_the_wish(ports: Ports) -> None:
     assert ports("vale0:a", slots=(65, 100)).registered.memsize == 8814592
-    many = ports("vale0:b", extra_bufs=1000000).registered
-    assert many.extra_bufs == 524288
     clipped = ports("vale0:c", slots=(100000, 100000), rings=(99, 99)).registered
     assert (clipped.tx_slots, clipped.rx_slots, clipped.tx_rings, clipped.rx_rings) == (4096, 4096, 16, 16)
 

@@ -95,7 +95,7 @@ LENGTHS = [  # length, arrives at a switch, a pipe, a device
     (2048, True, True, False),
     (2049, False, True, False),
     (65535, False, True, False),
-]  # fmt: skip
+]
 # A device's 1515: as recorded on a veth pair, which lets 4 octets more than MTU and header pass.
 
 

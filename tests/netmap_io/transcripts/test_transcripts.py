@@ -13,7 +13,7 @@ from netmap_transcripts.scenarios import SUBJECTS
 from netmap_transcripts.simulated import Simulated
 from netmap_transcripts.transcript import Scenario, differences, load
 
-DIRECTORY = Path(__file__).parents[3] / "vectors" / "netmap"
+DIRECTORY = Path(__file__).parents[3] / "ccsds" / "testing" / "vectors" / "netmap"
 RECORDED = {path.stem: load(path) for path in sorted(DIRECTORY.glob("*.jsonl"))}
 EVERY = [pytest.param(scenario, id=scenario.id) for scenarios in RECORDED.values() for scenario in scenarios]
 
