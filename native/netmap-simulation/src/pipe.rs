@@ -24,6 +24,7 @@ pub(crate) fn transmit(shared: &Shared, bound: Bound<'_>, head: u32) {
         return;
     }
     if let Some(end) = hand_over(shared, &bound, &peer, head) {
+        shared.show(peer, peer.ring.pipe_position.get(), end);
         peer.ring.pipe_position.set(end);
         shared.notify(peer.port);
     }

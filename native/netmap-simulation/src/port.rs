@@ -51,7 +51,8 @@ fn twin_of(name: &Name) -> Name {
 
 impl Shared {
     pub(crate) fn port_by_name(&self, name: &[u8]) -> Option<usize> {
-        let wanted = |port: &Port| port.used.is_set() && name_octets(&port.name.get()) == name;
+        let is_named = |port: &Port| Kind::of(port.kind.get()) != Some(Kind::Monitor);
+        let wanted = |port: &Port| port.used.is_set() && is_named(port) && name_octets(&port.name.get()) == name;
         self.control().ports.iter().position(wanted)
     }
 
@@ -219,6 +220,11 @@ impl Shared {
         let parent_of_some =
             |index| control.ports.iter().any(|port| port.used.is_set() && port.parent.index() == Some(index));
         for (index, port) in control.ports.iter().enumerate() {
+            if is_idle(port) && Kind::of(port.kind.get()) == Some(Kind::Monitor) {
+                self.remove_port(index); // first: what it watched may be idle then
+            }
+        }
+        for (index, port) in control.ports.iter().enumerate() {
             if is_idle(port) && Kind::of(port.kind.get()) == Some(Kind::Pipe) {
                 let peer = port.peer.index();
                 if peer.and_then(|peer| control.ports.get(peer)).is_none_or(is_idle) {
@@ -245,6 +251,7 @@ impl Shared {
                 cell.refer(None);
             }
         }
+        self.leave_watched(port);
         port.used.set(0);
         if let Some(region) = port.region.index() {
             self.leave_region(region);
@@ -295,9 +302,23 @@ impl Port {
             &self.offset_max,
             &self.offset_initial,
             &self.offset_asked,
+            &self.monitors,
+            &self.watches_tx,
+            &self.watches_rx,
         ]; // all but the table's own
         words.into_iter().chain(&self.tx).chain(&self.rx).for_each(|word| word.set(0));
         [&self.offset_mask, &self.tx_dropped, &self.rx_dropped].into_iter().for_each(|long| long.set(0));
+    }
+
+    /// What a port like this one would be wished with.
+    pub(crate) fn wish(&self) -> Wish {
+        Wish {
+            tx_slots: self.tx_slots.get(),
+            rx_slots: self.rx_slots.get(),
+            tx_rings: self.tx_rings.get(),
+            rx_rings: self.rx_rings.get(),
+            extra_buffers: 0,
+        }
     }
 
     pub(crate) fn size(&self, wish: &Wish) {

@@ -91,18 +91,19 @@ impl Shared {
     }
 
     fn register_locked(&self, state: &DescriptorState, request: &mut Request) -> Result<(), Errno> {
-        let monitor = flag::MONITOR_TX | flag::MONITOR_RX | flag::ZERO_COPY_MONITOR;
-        if request.flags & monitor != 0 {
-            return Err(Errno(libc::EOPNOTSUPP));
-        }
+        let monitors = flag::MONITOR_TX | flag::MONITOR_RX | flag::ZERO_COPY_MONITOR;
+        let is_monitor = request.flags & monitors != 0;
         let index = match request.mode {
+            mode::ALL_NIC..=mode::ONE_NIC | mode::ONE_SW if is_monitor => self.resolve_monitor(request)?,
             mode::ALL_NIC..=mode::ONE_NIC | mode::ONE_SW => self.resolve(request)?,
             mode::NULL => self.resolve_null(request)?,
             _ => return Err(Errno(libc::EINVAL)),
         };
         let control = self.control();
         let port = &control.ports[index];
-        check(port, request)?;
+        if !is_monitor {
+            check(port, request)?;
+        }
         let ranges = ranges(port, request)?;
         let region_index = port.region.index().ok_or(Errno(libc::ENXIO))?;
         let region = control.regions.get(region_index).ok_or(Errno(libc::ENXIO))?;

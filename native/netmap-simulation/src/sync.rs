@@ -85,11 +85,12 @@ impl Shared {
             self.reinitialise(bound.ring, bound.region);
             return Err(RingError);
         };
+        self.show(bound, bound.ring.hwcur.get(), head);
         match bound.kind {
             Kind::Pipe => pipe::transmit(self, bound, head),
             Kind::Vale => vale::transmit(self, bound, head),
             Kind::Hardware => wire::transmit(self, bound, head),
-            Kind::Parent | Kind::Null => self.complete_tx(bound, head),
+            Kind::Parent | Kind::Null | Kind::Monitor => self.complete_tx(bound, head),
         }
         self.publish_tail(bound.ring);
         Ok(())

@@ -141,12 +141,16 @@ pub(crate) fn place(
         let _queue = bound.ring.queue.lock();
         // Looked at again: it may have been closed, and made anew for another port, before we had the lock.
         let still_there = bound.ring.used.is_set() && bound.ring.port.index() == Some(port_index);
+        let first = bound.ring.hwtail.get();
         for frame in frames {
             if still_there && place_one(shared, bound, batch, frame, cut) {
                 placed += 1;
             } else {
                 dropped += 1;
             }
+        }
+        if placed != 0 {
+            shared.show(bound, first, bound.ring.hwtail.get());
         }
     } else {
         dropped = frames.count() as u64;
