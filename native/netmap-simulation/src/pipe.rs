@@ -3,6 +3,7 @@
 //! Each transmit ring has a receive ring at the other end, of as many slots.  The words that the two ends share are one
 //! `pipe_position` each: of the receive ring, up to which slot there is something to read; of the transmit ring, its tail.
 use crate::abi::slot_flag;
+use crate::monitor::Showing;
 use crate::ring::{Slot, distance, next, previous};
 use crate::shared::Shared;
 use crate::sync::Bound;
@@ -24,7 +25,7 @@ pub(crate) fn transmit(shared: &Shared, bound: Bound<'_>, head: u32) {
         return;
     }
     if let Some(end) = hand_over(shared, &bound, &peer, head) {
-        shared.show(peer, peer.ring.pipe_position.get(), end);
+        shared.show(peer, peer.ring.pipe_position.get(), end, Showing::Copy);
         peer.ring.pipe_position.set(end);
         shared.notify(peer.port);
     }

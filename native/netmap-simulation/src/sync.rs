@@ -1,7 +1,8 @@
 //! One ring's sync: checks, faults, then what its kind of port does; and the ioctls that sync all rings of a descriptor.
 use crate::errno::Errno;
+use crate::monitor::Showing;
 use crate::poll::Want;
-use crate::ring::{RingError, distance};
+use crate::ring::{RingError, distance, next};
 use crate::shared::Shared;
 use crate::tables::{DescriptorState, Kind, Port, Region, Ring};
 use crate::{fault, pipe, vale, wire};
@@ -85,13 +86,15 @@ impl Shared {
             self.reinitialise(bound.ring, bound.region);
             return Err(RingError);
         };
-        self.show(bound, bound.ring.hwcur.get(), head);
+        self.show(bound, bound.ring.hwcur.get(), head, Showing::Copy);
+        let done_with = next(bound.ring.hwtail.get(), bound.ring.slots.get());
         match bound.kind {
             Kind::Pipe => pipe::transmit(self, bound, head),
             Kind::Vale => vale::transmit(self, bound, head),
             Kind::Hardware => wire::transmit(self, bound, head),
             Kind::Parent | Kind::Null | Kind::Monitor => self.complete_tx(bound, head),
         }
+        self.show(bound, done_with, next(bound.ring.hwtail.get(), bound.ring.slots.get()), Showing::Swap);
         self.publish_tail(bound.ring);
         Ok(())
     }
@@ -110,6 +113,7 @@ impl Shared {
             self.reinitialise(bound.ring, bound.region);
         }
         let head = bound.ring.rhead.get();
+        self.show(bound, bound.ring.hwcur.get(), head, Showing::Swap);
         match bound.kind {
             Kind::Pipe => pipe::receive(self, bound, head),
             _ => self.release_received(bound, head),

@@ -1,5 +1,6 @@
 //! What leaves a port and how it is put on a receive ring: batches of frames, and network devices in emulated mode.
 use crate::abi::{limit, slot_flag};
+use crate::monitor::Showing;
 use crate::ring::{Slot, distance, next, previous};
 use crate::shared::Shared;
 use crate::sync::Bound;
@@ -150,7 +151,7 @@ pub(crate) fn place(
             }
         }
         if placed != 0 {
-            shared.show(bound, first, bound.ring.hwtail.get());
+            shared.show(bound, first, bound.ring.hwtail.get(), Showing::Copy);
         }
     } else {
         dropped = frames.count() as u64;
