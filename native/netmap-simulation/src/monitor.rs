@@ -41,8 +41,11 @@ impl Shared {
         monitor.size(&wish);
         monitor.host_tx_rings.set(watched.host_tx_rings.get());
         monitor.host_rx_rings.set(watched.host_rx_rings.get());
-        monitor.watches_tx.set(if request.flags & flag::MONITOR_TX != 0 { how } else { 0 });
-        monitor.watches_rx.set(if request.flags & flag::MONITOR_RX != 0 { how } else { 0 });
+        // Without a direction both are meant, as netmap's own tests of `/z` expect.
+        let both = request.flags & (flag::MONITOR_TX | flag::MONITOR_RX) == 0;
+        let watches = |direction: u64| if both || request.flags & direction != 0 { how } else { 0 };
+        monitor.watches_tx.set(watches(flag::MONITOR_TX));
+        monitor.watches_rx.set(watches(flag::MONITOR_RX));
         monitor.peer.refer(Some(watched_index));
         watched.users.add(1);
         watched.monitors.add(1);

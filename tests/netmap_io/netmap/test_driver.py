@@ -377,13 +377,34 @@ def test_a_busy_port_is_told(wired):
         ("vale0:a", {"rings": "host"}, PortUnsupportedError, "no host rings"),
         ("vale0:a", {"memory_id": 999}, PortUnsupportedError, "memory region"),
         ("vale", {}, PortError, "valeS:P"),
-        ("eth0", {"monitor": "sent"}, PortUnsupportedError, "eth0"),
     ],
 )
 def test_each_refusal_is_one_sentence(wired, name, options, error, sentence):
     with pytest.raises(error, match=sentence) as raised:
         NetmapPort(name, device=wired, **options)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("zero_copy", [False, True])
+@pytest.mark.parametrize("watched", ["x{1", "vale0:a", "eth0"])
+def test_a_monitor_sees_what_is_sent_and_received(wired, watched, zero_copy):
+    peer = {"x{1": "x}1", "vale0:a": "vale0:b", "eth0": "eth1"}[watched]
+    options = {"monitor": "both", "monitor_zero_copy": zero_copy}
+    with (
+        NetmapPort(watched, device=wired) as near,
+        NetmapPort(peer, device=wired) as far,
+        NetmapPort(watched, device=wired, **options) as monitor,
+    ):
+        assert not monitor.capabilities.sends
+        sent, came = frames_of(5), frames_of(9)[5:]
+        assert (near.send(burst_of(sent)), far.send(burst_of(came))) == (5, 4)
+        assert (got(far), got(near)) == (sent, came)
+        for port in (near, far):  # slots are given back, and what is done with is seen
+            port.receive(1, 0)
+            port.flush()
+        near.receive(1, 0)
+        near.flush()
+        assert sorted(got(monitor)) == sorted(sent + came)
 
 
 def test_an_mtu_beyond_the_buffers_is_explained(kernel):
