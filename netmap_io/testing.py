@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import select
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ Connect = Callable[[], tuple[Port, Port]]
 """Gives two open ports; what the first one sends the second one receives."""
 _T = TypeVar("_T")
 _CLONE_NEWNET = 0x40000000
+_SOMEBODY = bytes.fromhex("020000000001")
 
 
 def check_port(connect: Connect, *, keeps_times: bool = False, seconds: float = 10.0) -> None:
@@ -35,10 +37,15 @@ def check_port(connect: Connect, *, keeps_times: bool = False, seconds: float = 
 
 
 def frames_for(port: Port, count: int = 100) -> Burst:
-    """Frames that `port` can carry, all different, of lengths from the least on."""
+    """Frames that `port` can carry, all different, from the least length on; Ethernet's go from it to all."""
     ethernet = port.capabilities.link_type is LinkType.ETHERNET
     least = 14 if ethernet else 1
     frames = [bytes([index % 251]) * (least + index * 7 % 60) for index in range(count)]
+    if ethernet:  # a switch, of a card or not, drops what it finds no way for, or what goes back where it came from
+        addresses = b"\xff" * 6 + (port.capabilities.mac or _SOMEBODY)
+        frames = [
+            addresses + struct.pack("!H", 0xF000 | index & 0xFFF) + each[14:] for index, each in enumerate(frames)
+        ]
     times = [1_700_000_000_000_000_000 + index for index in range(count)]
     return Burst.of(frames, times, link_types=ETHERNET if ethernet else RAW_OCTETS)
 

@@ -20,6 +20,8 @@ from netmap_io.port import Counters, LinkType, Options, Port
 __all__ = ["Forwarded", "NetmapPort", "NetmapSimulation", "forward", "open_address", "simulation", "swaps_buffers"]
 
 DEVICE = "/dev/netmap"
+_LOSSES = {"VALE port": "a switch", "network device": "a device"}
+"""What gives no back-pressure: in emulated mode a device is done with a slot whatever became of its frame."""
 _DIRECTIONS: dict[str, list[str]] = {"both": [], "receive": ["receive_only"], "send": ["transmit_only"]}
 _MONITORS: dict[str, list[str]] = {
     "none": [],
@@ -84,9 +86,9 @@ class NetmapPort(RingPort):
         remarks = []
         if extra_buffers > outcome["extra_buffers"]:
             remarks.append(f"{name}: {outcome['extra_buffers']} of {extra_buffers} extra buffers were granted")
-        vale = outcome["kind"] == "VALE port"
-        if vale:
-            remarks.append(f"{name}: a switch drops silently what the receiver has no room for: sent is not delivered")
+        loss = _LOSSES.get(outcome["kind"])
+        if loss is not None:
+            remarks.append(f"{name}: {loss} drops silently what the receiver has no room for: sent is not delivered")
         super().__init__(
             opened,
             RingCapabilities(
@@ -96,7 +98,7 @@ class NetmapPort(RingPort):
                 receives=bool(outcome["receive_slots"]),
                 zero_copy=True,
                 timestamp_source="the kernel, at the sync that brought the frame" if timestamps else "none",
-                back_pressure=not vale,
+                back_pressure=loss is None,
                 mac=bytes(interface[0]) if interface else None,
                 mtu=interface[1] if interface else None,
                 mode=_mode_in_words(outcome),

@@ -198,6 +198,15 @@ def _netmap_devices(tmp_path, options: str) -> Iterator[Carry]:
         yield _straight(near, far)
 
 
+@contextmanager
+def _netmap_switch(tmp_path, options: str) -> Iterator[Carry]:
+    """Two ports of a simulated switch, which drops what has no room."""
+    simulation = NetmapSimulation()
+    with NetmapPort("vale0:near", device=simulation) as near, NetmapPort("vale0:far", device=simulation) as far:
+        assert not near.capabilities.back_pressure
+        yield _straight(near, far)
+
+
 def _straight(near: Port, far: Port) -> Carry:
     def carry(burst: Burst) -> Port:
         assert near.send(burst) == len(burst)
@@ -227,9 +236,10 @@ SUBJECTS = {
     "af_xdp-generic": (_interfaces, "af_xdp:{}?mode=generic"),
     "netmap-pipe": (_netmap_pipe, "simulated"),
     "netmap-device": (_netmap_devices, ""),
+    "netmap-vale": (_netmap_switch, ""),
     "netmap-module": (_netmap_pipe, "/dev/netmap"),
 }
-NETMAP = {"netmap-pipe", "netmap-device", "netmap-module"}
+NETMAP = {"netmap-pipe", "netmap-device", "netmap-vale", "netmap-module"}
 ENDLESS = {
     "memory-loop",
     "udp",
@@ -273,6 +283,8 @@ def burst(subject) -> Burst:
     ethernet = subject.name in ON_ETHERNET
     least = 14 if ethernet else 0
     frames = [bytes([index]) * (least + index % 70) for index in range(100)]
+    if ethernet:  # from somebody to all: a switch drops what goes back where it came from
+        frames = [b"\xff" * 6 + b"\2" + bytes(5) + frame[12:] for frame in frames]
     times = [1_700_000_000_000_000_000 + index for index in range(100)]
     return Burst.of(frames, times, link_types=ETHERNET if ethernet else RAW_OCTETS)
 

@@ -194,6 +194,8 @@ pub(crate) mod limit {
     pub(crate) const SWITCHES: usize = 8;
     pub(crate) const SHORTEST_FRAME: u32 = 14;
     pub(crate) const LINK_HEADER: u32 = 14;
+    /// Linux's devices let so much more pass, tag or not.
+    pub(crate) const VLAN_TAG: u32 = 4;
     pub(crate) const MTU: u32 = 2048;
     pub(crate) const OFFSET: u64 = 2047;
     pub(crate) const SYSTEM_MEMORY_ID: u16 = 1;

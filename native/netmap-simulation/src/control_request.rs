@@ -36,7 +36,10 @@ pub(crate) fn answer(shared: &Shared, state: &DescriptorState, argument: Address
         return Err(Errno(libc::EINVAL));
     }
     let kind = head.u16_at(header::TYPE);
-    let octets = body_octets(kind)?;
+    let octets = match body_octets(kind) {
+        Ok(octets) => octets,
+        Err(error) => return unread(argument, error),
+    };
     let mut name = [0; NAME_OCTETS];
     name.copy_from_slice(&head[header::NAME..header::NAME + NAME_OCTETS]);
     name[NAME_OCTETS - 1] = 0;
@@ -44,7 +47,7 @@ pub(crate) fn answer(shared: &Shared, state: &DescriptorState, argument: Address
     let mut body = vec![0; octets];
     if octets != 0 {
         if place == Address(0) {
-            return Err(Errno(libc::EINVAL));
+            return unread(argument, Errno(libc::EINVAL));
         }
         place.read(&mut body)?;
     }
@@ -57,6 +60,12 @@ pub(crate) fn answer(shared: &Shared, state: &DescriptorState, argument: Address
         argument.after(header::NAME).write(&control.name)?;
     }
     if control.body.is_empty() { Ok(()) } else { place.write(&control.body) }
+}
+
+/// A request whose body was not looked at; the module leaves its mark in the caller's header.
+fn unread(argument: Address, error: Errno) -> Result<(), Errno> {
+    argument.after(header::RESERVED).write(&1u32.to_le_bytes())?;
+    Err(error)
 }
 
 fn perform(shared: &Shared, state: &DescriptorState, kind: u16, control: &mut Control) -> Result<(), Errno> {
@@ -162,7 +171,11 @@ fn pools_info(shared: &Shared, control: &mut Control) -> Result<(), Errno> {
     let tables = shared.control();
     let _lock = tables.lock.lock();
     let body = &mut control.body;
-    let port = shared.resolve(&Request { memory_id: body.u16_at(8), ..Request::of_name(control.name) });
+    let memory_id = body.u16_at(8);
+    if memory_id != 0 && shared.region_by_id(memory_id).is_none() {
+        return Err(Errno(libc::EINVAL));
+    }
+    let port = shared.resolve(&Request { memory_id, ..Request::of_name(control.name) });
     let found = port.and_then(|port| tables.ports[port].region.index().ok_or(Errno(libc::ENXIO)));
     let Some(region) = tables.regions.get(found.inspect_err(|_| shared.collect())?) else {
         return Err(Errno(libc::ENXIO));

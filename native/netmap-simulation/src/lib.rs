@@ -21,6 +21,7 @@ mod interface;
 mod legacy;
 mod lock;
 mod memory;
+mod monitor;
 mod options;
 mod outlet;
 mod pipe;

@@ -29,12 +29,23 @@ const FEWEST_BUFFERS: u32 = 4098;
 
 /// The pools of a private region: room for the port with its host rings, and for two pipes.
 pub(crate) fn private_geometry(wish: &Wish) -> Geometry {
+    geometry(wish, PIPES)
+}
+
+/// The pools of a monitor's region: nothing is under it.
+pub(crate) fn monitor_geometry(wish: &Wish) -> Geometry {
+    geometry(wish, 0)
+}
+
+fn geometry(wish: &Wish, pipes: u32) -> Geometry {
     let (tx_rings, rx_rings) = (wish.tx_rings + 1, wish.rx_rings + 1);
-    let interfaces = (2 + 4 * PIPES).next_multiple_of(limit::PAGE as u32 / limit::INTERFACE_OCTETS);
+    let interfaces = (2 + 4 * pipes).next_multiple_of(limit::PAGE as u32 / limit::INTERFACE_OCTETS);
     let slots = wish.tx_slots.max(wish.rx_slots);
-    let ring_octets = (256 + 16 * slots).next_multiple_of(limit::PAGE as u32).max(SMALLEST_RING_OCTETS);
-    let rings = tx_rings + rx_rings + 8 * PIPES;
-    let pairs = 4 * PIPES;
+    let ring_octets = (256 + 16 * slots).max(SMALLEST_RING_OCTETS).next_multiple_of(64);
+    // Objects come in clusters of whole pages.
+    let cluster = limit::PAGE as u32 / (1 << ring_octets.trailing_zeros().min(limit::PAGE.trailing_zeros()));
+    let rings = (tx_rings + rx_rings + 8 * pipes).next_multiple_of(cluster);
+    let pairs = 4 * pipes;
     let buffers = (pairs + rx_rings) * wish.rx_slots + (pairs + tx_rings) * wish.tx_slots;
     let buffers = (buffers + limit::FIRST_BUFFER + wish.extra_buffers).max(FEWEST_BUFFERS).next_multiple_of(2);
     [(interfaces, limit::INTERFACE_OCTETS), (rings, ring_octets), (buffers, limit::BUFFER_OCTETS)]

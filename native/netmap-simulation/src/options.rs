@@ -61,7 +61,8 @@ impl Options {
     }
 
     fn judge(&mut self, request_type: u16) -> Result<(), Errno> {
-        if self.found.iter().any(|found| found.kind == 0) {
+        if let Some(found) = self.found.iter().find(|found| found.kind == 0) {
+            set_status(found.at, Err(Errno(libc::EINVAL)))?;
             return Err(Errno(libc::EINVAL));
         }
         let mut worst = Ok(());

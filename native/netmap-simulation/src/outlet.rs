@@ -27,7 +27,7 @@ impl Outlet {
     pub fn plug(simulation: &Simulation, device: &str, side: Side) -> Result<Self, Errno> {
         let suffix = if side == Side::Host { "^" } else { "~" };
         let own = format!("{}{suffix}", device.get(..device.len().min(14)).unwrap_or(device));
-        let mtu = simulation.mtu(device)?;
+        let mtu = simulation.mtu(device)?.min(crate::abi::limit::MTU); // what comes to it may be longer all the same
         match simulation.add_interface(&own, Interface { slots: 2048, mtu, ..Interface::default() }) {
             Ok(()) | Err(Errno(libc::EEXIST)) => {}
             Err(error) => return Err(error),
@@ -92,7 +92,9 @@ impl Outlet {
         let to_host = own.peer_is_host.is_set();
         let number = if to_host { near.rx_rings.get() } else { 0 };
         let ring = near.rx.get(number as usize).and_then(|cell| shared.bound(cell.index()?));
-        let attached = if near.switch.is_set() && !to_host { u32::MAX } else { 0 };
+        // A switch takes what comes; so does, from its host, a device that nobody has opened and that has a cable.
+        let passes_on = if to_host { near.peer.is_set() && !near.is_in_netmap_mode() } else { near.switch.is_set() };
+        let attached = if passes_on { u32::MAX } else { 0 };
         let mut room = ring.map_or(attached, |bound| {
             let n = bound.ring.slots.get();
             distance(bound.ring.hwtail.get(), previous(bound.ring.hwcur.get(), n), n)

@@ -113,7 +113,7 @@ impl Shared {
             let Some(bound) = self.bound(index) else { continue };
             let Some(_busy) = bound.ring.busy.try_lock() else { continue };
             if bound.ring.used.is_set() {
-                if self.sync_rx(bound, true).is_err() {
+                if self.sync_rx(bound).is_err() {
                     answer |= libc::POLLERR;
                 }
                 if bound.ring.rcur.get() != bound.ring.rtail.get() {

@@ -5,7 +5,7 @@ use crate::memory::{Wish, private_geometry};
 use crate::pipe;
 use crate::register::Request;
 use crate::shared::Shared;
-use crate::tables::{Kind, Name, PORT_RINGS, Port, Switch, Word, name_octets, name_of};
+use crate::tables::{Kind, Name, Port, Switch, Word, name_octets, name_of};
 
 /// A name in parts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,8 +14,8 @@ pub(crate) enum Parsed<'a> {
     Device(&'a [u8]),
     /// Switch and port.
     Vale(&'a [u8], &'a [u8]),
-    /// Parent, whether this is the master's end, identifier.
-    Pipe(&'a [u8], bool),
+    /// An end of a pipe under this parent.
+    Pipe(&'a [u8]),
 }
 
 const SWITCH_PREFIX: &[u8] = b"vale";
@@ -25,7 +25,7 @@ pub(crate) fn parse(name: &[u8]) -> Result<Parsed<'_>, Errno> {
         if at + 1 == name.len() {
             return Err(Errno(libc::EINVAL));
         }
-        return Ok(Parsed::Pipe(&name[..at], name[at] == b'{'));
+        return Ok(Parsed::Pipe(&name[..at]));
     }
     if name.starts_with(SWITCH_PREFIX) {
         return vale(name).ok_or(Errno(libc::ENOMEM));
@@ -51,7 +51,8 @@ fn twin_of(name: &Name) -> Name {
 
 impl Shared {
     pub(crate) fn port_by_name(&self, name: &[u8]) -> Option<usize> {
-        let wanted = |port: &Port| port.used.is_set() && name_octets(&port.name.get()) == name;
+        let is_named = |port: &Port| Kind::of(port.kind.get()) != Some(Kind::Monitor);
+        let wanted = |port: &Port| port.used.is_set() && is_named(port) && name_octets(&port.name.get()) == name;
         self.control().ports.iter().position(wanted)
     }
 
@@ -82,9 +83,9 @@ impl Shared {
                 Some(found) => Ok(found),
                 None => self.create_vale(switch, &name, request),
             },
-            Parsed::Pipe(parent, is_master) => match self.port_by_name(octets) {
+            Parsed::Pipe(parent) => match self.port_by_name(octets) {
                 Some(found) => Ok(found),
-                None => self.create_pipe(parent, is_master, &name, request),
+                None => self.create_pipe(parent, &name, request),
             },
         }
     }
@@ -152,7 +153,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Take a port off its switch; a switch without ports is gone.
+    /// Take a port off its switch; a switch without ports is gone.  What was learnt of the port stays, as in the module:
+    /// frames to it are lost until a port has its number again, or the address is learnt behind another.
     pub(crate) fn detach(&self, port: &Port) {
         let Some(switch) = port.switch.index().and_then(|row| self.control().switches.get(row)) else { return };
         let number = port.switch_port.get();
@@ -160,14 +162,12 @@ impl Shared {
         if let Some(cell) = switch.ports.get(number as usize) {
             cell.refer(None);
         }
-        let here = |entry: u64| entry >> 48 == u64::from(number + 1);
-        switch.learnt.iter().filter(|entry| here(entry.get())).for_each(|entry| entry.set(0));
         if !switch.ports.iter().any(Word::is_set) {
             switch.used.set(0);
         }
     }
 
-    fn create_pipe(&self, parent: &[u8], is_master: bool, name: &Name, request: &Request) -> Result<usize, Errno> {
+    fn create_pipe(&self, parent: &[u8], name: &Name, request: &Request) -> Result<usize, Errno> {
         let parent = self.pipe_parent(parent, request)?;
         let region = self.control().ports[parent].region.index().ok_or(Errno(libc::ENXIO))?;
         let (own, other) = (self.new_port(Kind::Pipe, name, region)?, twin_of(name));
@@ -184,9 +184,7 @@ impl Shared {
         });
         port.peer.refer(Some(other));
         twin.peer.refer(Some(own));
-        let (master, slave) = if is_master { (own, other) } else { (other, own) };
-        let made = port.set_offsets(request).and_then(|()| twin.set_offsets(request));
-        made.and_then(|()| self.create_pipe_rings(master, slave)).inspect_err(|_| {
+        port.set_offsets(request).and_then(|()| twin.set_offsets(request)).inspect_err(|_| {
             self.remove_port(own);
             self.remove_port(other);
         })?;
@@ -202,8 +200,7 @@ impl Shared {
         match parse(name)? {
             Parsed::Vale(switch, device) => match self.member(switch, name, device) {
                 Some(found) => Ok(found),
-                None if self.switch_by_name(switch).is_some() => self.create_vale(switch, &name_of(name), request),
-                None => Err(Errno(libc::ENXIO)),
+                None => self.create_vale(switch, &name_of(name), request),
             },
             Parsed::Device(device) if device.is_empty() || device.len() >= DEVICE_NAME_OCTETS => {
                 Err(Errno(libc::ENXIO))
@@ -216,34 +213,17 @@ impl Shared {
         }
     }
 
-    /// Both ends' rings: what one sends the other receives, in the same buffers.
-    fn create_pipe_rings(&self, master: usize, slave: usize) -> Result<(), Errno> {
-        let control = self.control();
-        let (upper, lower) = (&control.ports[master], &control.ports[slave]);
-        for (from, to, is_tx) in [(master, slave, false), (master, slave, true)] {
-            let rings = if is_tx { upper.tx_rings.get() } else { upper.rx_rings.get() };
-            for number in 0..(rings as usize).min(PORT_RINGS) {
-                let own = self.create_ring(from, is_tx, number, None)?;
-                let (table, others) = if is_tx { (&upper.tx, &lower.rx) } else { (&upper.rx, &lower.tx) };
-                table[number].refer(Some(own));
-                let other = self.create_ring(to, !is_tx, number, Some(&control.rings[own]))?;
-                others[number].refer(Some(other));
-                let (ring, twin) = (&control.rings[own], &control.rings[other]);
-                ring.peer.refer(Some(other));
-                twin.peer.refer(Some(own));
-                // Of the receiving ring this is where the sender has come to: nowhere yet.
-                (if is_tx { twin } else { ring }).pipe_position.set(0);
-            }
-        }
-        Ok(())
-    }
-
     /// Remove what nobody uses: ephemeral ports, pairs of pipe ends, parents without pipes.
     pub(crate) fn collect(&self) {
         let control = self.control();
         let is_idle = |port: &Port| port.used.is_set() && !port.users.is_set() && !port.persistent.is_set();
         let parent_of_some =
             |index| control.ports.iter().any(|port| port.used.is_set() && port.parent.index() == Some(index));
+        for (index, port) in control.ports.iter().enumerate() {
+            if is_idle(port) && Kind::of(port.kind.get()) == Some(Kind::Monitor) {
+                self.remove_port(index); // first: what it watched may be idle then
+            }
+        }
         for (index, port) in control.ports.iter().enumerate() {
             if is_idle(port) && Kind::of(port.kind.get()) == Some(Kind::Pipe) {
                 let peer = port.peer.index();
@@ -271,6 +251,7 @@ impl Shared {
                 cell.refer(None);
             }
         }
+        self.leave_watched(port);
         port.used.set(0);
         if let Some(region) = port.region.index() {
             self.leave_region(region);
@@ -320,9 +301,24 @@ impl Port {
             &self.header_octets,
             &self.offset_max,
             &self.offset_initial,
+            &self.offset_asked,
+            &self.monitors,
+            &self.watches_tx,
+            &self.watches_rx,
         ]; // all but the table's own
         words.into_iter().chain(&self.tx).chain(&self.rx).for_each(|word| word.set(0));
         [&self.offset_mask, &self.tx_dropped, &self.rx_dropped].into_iter().for_each(|long| long.set(0));
+    }
+
+    /// What a port like this one would be wished with.
+    pub(crate) fn wish(&self) -> Wish {
+        Wish {
+            tx_slots: self.tx_slots.get(),
+            rx_slots: self.rx_slots.get(),
+            tx_rings: self.tx_rings.get(),
+            rx_rings: self.rx_rings.get(),
+            extra_buffers: 0,
+        }
     }
 
     pub(crate) fn size(&self, wish: &Wish) {

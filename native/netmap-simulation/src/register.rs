@@ -91,18 +91,19 @@ impl Shared {
     }
 
     fn register_locked(&self, state: &DescriptorState, request: &mut Request) -> Result<(), Errno> {
-        let monitor = flag::MONITOR_TX | flag::MONITOR_RX | flag::ZERO_COPY_MONITOR;
-        if request.flags & monitor != 0 {
-            return Err(Errno(libc::EOPNOTSUPP));
-        }
+        let monitors = flag::MONITOR_TX | flag::MONITOR_RX | flag::ZERO_COPY_MONITOR;
+        let is_monitor = request.flags & monitors != 0;
         let index = match request.mode {
+            mode::ALL_NIC..=mode::ONE_NIC | mode::ONE_SW if is_monitor => self.resolve_monitor(request)?,
             mode::ALL_NIC..=mode::ONE_NIC | mode::ONE_SW => self.resolve(request)?,
             mode::NULL => self.resolve_null(request)?,
             _ => return Err(Errno(libc::EINVAL)),
         };
         let control = self.control();
         let port = &control.ports[index];
-        check(port, request)?;
+        if !is_monitor {
+            check(port, request)?;
+        }
         let ranges = ranges(port, request)?;
         let region_index = port.region.index().ok_or(Errno(libc::ENXIO))?;
         let region = control.regions.get(region_index).ok_or(Errno(libc::ENXIO))?;
@@ -161,24 +162,43 @@ impl Shared {
                 }
             }
         }
-        for (is_tx, range, table) in sides() {
-            for number in range.0..range.1 {
-                let Some(cell) = table.get(number as usize) else { continue };
-                if !cell.is_set() {
-                    match self.create_ring(index, is_tx, number as usize, None) {
-                        Ok(made) => cell.refer(Some(made)),
-                        Err(error) => {
-                            self.drop_unused_rings(port);
-                            return Err(error);
-                        }
-                    }
-                }
-            }
-        }
+        self.make_rings(index, ranges).inspect_err(|_| self.drop_unused_rings(port))?;
         for (_, range, table) in sides() {
             for ring in range_of(table, range).filter_map(|cell| control.rings.get(cell.index()?)) {
                 ring.users.add(1);
                 ring.exclusive.set(exclusive.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The rings of the ranges that are not there: receiving ones first; of a pipe, then the other end's, in the same buffers.
+    fn make_rings(&self, index: usize, ranges: Ranges) -> Result<(), Errno> {
+        let control = self.control();
+        let port = &control.ports[index];
+        for (is_tx, range, table) in [(false, ranges.rx, &port.rx), (true, ranges.tx, &port.tx)] {
+            for (number, cell) in table.iter().enumerate().take(range.1 as usize).skip(range.0 as usize) {
+                if !cell.is_set() {
+                    cell.refer(Some(self.create_ring(index, is_tx, number, None)?));
+                }
+            }
+        }
+        let Some(other) = port.peer.index().filter(|_| Kind::of(port.kind.get()) == Some(Kind::Pipe)) else {
+            return Ok(());
+        };
+        let twin = control.ports.get(other).ok_or(Errno(libc::ENXIO))?;
+        for (is_tx, range, own, others) in
+            [(false, ranges.tx, &port.tx, &twin.rx), (true, ranges.rx, &port.rx, &twin.tx)]
+        {
+            for (number, cell) in others.iter().enumerate().take(range.1 as usize).skip(range.0 as usize) {
+                let source = own.get(number).and_then(Word::index).filter(|_| !cell.is_set());
+                let Some((source, ring)) = source.and_then(|source| Some((source, control.rings.get(source)?))) else {
+                    continue;
+                };
+                let made = self.create_ring(other, is_tx, number, Some(ring))?;
+                cell.refer(Some(made));
+                ring.peer.refer(Some(made));
+                control.rings[made].peer.refer(Some(source));
             }
         }
         Ok(())
@@ -312,6 +332,9 @@ fn check(port: &Port, request: &Request) -> Result<(), Errno> {
     }
     if port.header_octets.get() != 0 && request.flags & flag::ACCEPT_HEADER == 0 {
         return Err(Errno(libc::EIO));
+    }
+    if !port.users.is_set() {
+        port.offset_asked.set(request.offsets.is_some().into());
     }
     let Some(offsets) = request.offsets else {
         if !port.users.is_set() {

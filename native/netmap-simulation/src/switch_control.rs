@@ -8,6 +8,9 @@ use crate::shared::Shared;
 use crate::tables::{Kind, name_octets, name_of};
 use crate::user::Fields;
 
+/// What a list by name gives for a port that the switch has not.
+const NO_PORT: u32 = 255;
+
 impl Shared {
     /// VALE_ATTACH.
     pub(crate) fn attach_device(&self, control: &mut Control) -> Result<(), Errno> {
@@ -17,7 +20,7 @@ impl Shared {
         let octets = name_octets(&control.name);
         let Parsed::Vale(switch, device) = parse(octets)? else { return Err(Errno(libc::EINVAL)) };
         let request = of_body(control.name, &control.body);
-        let index = self.port_by_name(device).ok_or(Errno(libc::ENXIO))?;
+        let index = self.port_by_name(device).ok_or(Errno(libc::EINVAL))?;
         let port = &tables.ports[index];
         let kind = Kind::of(port.kind.get());
         if !matches!(kind, Some(Kind::Hardware | Kind::Vale)) || port.vanished.is_set() {
@@ -59,11 +62,17 @@ impl Shared {
         self.reap_locked();
         let octets = name_octets(&control.name);
         if !octets.is_empty() {
-            let Parsed::Vale(switch, device) = parse(octets)? else { return Err(Errno(libc::EINVAL)) };
-            let index = self.member(switch, octets, device).ok_or(Errno(libc::ENOENT))?;
-            let port = &tables.ports[index];
-            control.body.put_u16(0, port.switch.index().unwrap_or(0) as u16);
-            control.body.put_u32(4, port.switch_port.get());
+            let (switch, device) = match octets.strip_suffix(b":") {
+                Some(switch) => (switch, &b""[..]),
+                None => match parse(octets)? {
+                    Parsed::Vale(switch, device) => (switch, device),
+                    Parsed::Device(_) | Parsed::Pipe(_) => return Err(Errno(libc::EINVAL)),
+                },
+            };
+            let row = self.switch_by_name(switch).ok_or(Errno(libc::ENOENT))?;
+            let port = self.member(switch, octets, device).and_then(|index| tables.ports.get(index));
+            control.body.put_u16(0, row as u16);
+            control.body.put_u32(4, port.map_or(NO_PORT, |port| port.switch_port.get()));
             return Ok(());
         }
         let (mut from_switch, mut from_port) = (usize::from(control.body.u16_at(0)), control.body.u32_at(4) as usize);
@@ -90,7 +99,7 @@ impl Shared {
         let octets = name_octets(&control.name);
         match parse(octets)? {
             Parsed::Vale(switch, device) => self.member(switch, octets, device).ok_or(Errno(libc::ENXIO)),
-            Parsed::Device(_) | Parsed::Pipe(..) => Err(Errno(libc::ENXIO)),
+            Parsed::Device(_) | Parsed::Pipe(_) => Err(Errno(libc::ENXIO)),
         }
     }
 

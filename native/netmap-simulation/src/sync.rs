@@ -1,7 +1,8 @@
 //! One ring's sync: checks, faults, then what its kind of port does; and the ioctls that sync all rings of a descriptor.
 use crate::errno::Errno;
+use crate::monitor::Showing;
 use crate::poll::Want;
-use crate::ring::{RingError, distance};
+use crate::ring::{RingError, distance, next};
 use crate::shared::Shared;
 use crate::tables::{DescriptorState, Kind, Port, Region, Ring};
 use crate::{fault, pipe, vale, wire};
@@ -72,7 +73,7 @@ impl Shared {
             }
             let _told_by_poll_only: Result<(), RingError> = match want {
                 Want::Tx => self.sync_tx(bound),
-                Want::Rx => self.sync_rx(bound, false),
+                Want::Rx => self.sync_rx(bound),
             };
         }
         Ok(())
@@ -85,12 +86,15 @@ impl Shared {
             self.reinitialise(bound.ring, bound.region);
             return Err(RingError);
         };
+        self.show(bound, bound.ring.hwcur.get(), head, Showing::Copy);
+        let done_with = next(bound.ring.hwtail.get(), bound.ring.slots.get());
         match bound.kind {
             Kind::Pipe => pipe::transmit(self, bound, head),
             Kind::Vale => vale::transmit(self, bound, head),
             Kind::Hardware => wire::transmit(self, bound, head),
-            Kind::Parent | Kind::Null => self.complete_tx(bound, head),
+            Kind::Parent | Kind::Null | Kind::Monitor => self.complete_tx(bound, head),
         }
+        self.show(bound, done_with, next(bound.ring.hwtail.get(), bound.ring.slots.get()), Showing::Swap);
         self.publish_tail(bound.ring);
         Ok(())
     }
@@ -101,17 +105,15 @@ impl Shared {
         bound.ring.hwtail.set(crate::ring::previous(head, bound.ring.slots.get()));
     }
 
-    /// With the ring's busy lock held.  `in_poll`: the port's part is done even after a ring error.
-    pub(crate) fn sync_rx(&self, bound: Bound<'_>, in_poll: bool) -> Result<(), RingError> {
+    /// With the ring's busy lock held.  The port's part is done even after a ring error, with the head as it was given.
+    pub(crate) fn sync_rx(&self, bound: Bound<'_>) -> Result<(), RingError> {
         fault::strike(self, bound.ring);
         let begun = self.begin_rx(bound.ring);
         if begun.is_err() {
             self.reinitialise(bound.ring, bound.region);
-            if !in_poll {
-                return Err(RingError);
-            }
         }
         let head = bound.ring.rhead.get();
+        self.show(bound, bound.ring.hwcur.get(), head, Showing::Swap);
         match bound.kind {
             Kind::Pipe => pipe::receive(self, bound, head),
             _ => self.release_received(bound, head),

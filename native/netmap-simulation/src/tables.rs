@@ -159,6 +159,8 @@ pub(crate) enum Kind {
     Parent = 4,
     /// Memory and no device.
     Null = 5,
+    /// Sees what another port moves: its peer.  No name leads to it.
+    Monitor = 6,
 }
 
 impl Kind {
@@ -169,6 +171,7 @@ impl Kind {
             3 => Self::Pipe,
             4 => Self::Parent,
             5 => Self::Null,
+            6 => Self::Monitor,
             _ => return None,
         })
     }
@@ -216,10 +219,16 @@ pub(crate) struct Port {
     pub(crate) shortest: Word,
     /// Octets of a virtio-net header before each frame.
     pub(crate) header_octets: Word,
+    /// Monitors of this port, and, of a monitor, which rings of its peer it watches.
+    pub(crate) monitors: Word,
+    pub(crate) watches_tx: Word,
+    pub(crate) watches_rx: Word,
     /// Offsets option, in force where mask is not 0.
     pub(crate) offset_mask: Long,
     pub(crate) offset_max: Word,
     pub(crate) offset_initial: Word,
+    /// Whoever registered this end asked for the option: of a pipe each end does for itself.
+    pub(crate) offset_asked: Word,
     /// Frames that were let go on the way out and on the way in.
     pub(crate) tx_dropped: Long,
     pub(crate) rx_dropped: Long,

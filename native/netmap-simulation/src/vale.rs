@@ -1,6 +1,6 @@
 //! A learning switch: what is known goes to one port, what is not to all others, what finds no room is lost.
 use crate::abi::{limit, slot_flag};
-use crate::ring::{distance, next};
+use crate::ring::{Slot, distance, next};
 use crate::shared::Shared;
 use crate::sync::Bound;
 use crate::tables::{Kind, LEARNT, Switch, Word};
@@ -52,12 +52,17 @@ fn collect(shared: &Shared, bound: Bound<'_>, head: u32) -> Batch {
     let (mut first, mut sound) = (0, true);
     let mut index = ring.hwcur.get();
     for left in (0..count).rev() {
-        let slot = shared.slot(ring, index);
+        let (at_slot, slot) = (index, shared.slot(ring, index));
         index = next(index, n);
         let (at, space) = shared.data(bound.region, bound.port, slot);
         let offset = limit::BUFFER_OCTETS - space;
         let length = u32::from(slot.length);
-        sound &= length <= space;
+        let mask = bound.port.offset_mask.get();
+        sound &= length <= space && slot.pointer & mask <= u64::from(bound.port.offset_max.get());
+        if slot.flags & slot_flag::BUF_CHANGED != 0 {
+            let taken = Slot { flags: slot.flags & !slot_flag::BUF_CHANGED, ..slot };
+            shared.put_slot_but_pointer(ring, at_slot, taken);
+        }
         if sound {
             let source = if slot.flags & slot_flag::INDIRECT == 0 {
                 Some(Source::File(at))
@@ -107,27 +112,40 @@ pub(crate) fn forward(shared: &Shared, origin: Origin, batch: &Batch, frames: &[
     for (switch_port, port) in (0u32..).zip(&switch.ports) {
         let asked = flooded || wanted[switch_port as usize & 255];
         let (true, Some(port)) = (asked && switch_port != origin.switch_port, port.index()) else { continue };
-        let to_here = |way: Way| way == Way::All || way == Way::Port(switch_port);
-        let chosen = std::iter::zip(frames, &ways).filter(|&(_, &way)| to_here(way)).map(|(&frame, _)| frame);
-        deliver(shared, origin, port, batch, chosen, depth);
+        let is_device =
+            shared.control().ports.get(port).is_some_and(|port| Kind::of(port.kind.get()) == Some(Kind::Hardware));
+        if is_device {
+            let to_here = |way: Way| way == Way::All || way == Way::Port(switch_port);
+            let chosen = std::iter::zip(frames, &ways).filter(|&(_, &way)| to_here(way));
+            let chosen: Vec<Frame> = chosen.map(|(&frame, _)| frame).collect();
+            wire::carry(shared, port, false, origin.ring, batch, &chosen, depth + 1);
+        } else {
+            deliver(shared, origin, port, batch, frames, &ways, switch_port);
+        }
     }
 }
 
-fn deliver(shared: &Shared, origin: Origin, to: usize, batch: &Batch, frames: impl Iterator<Item = Frame>, depth: u32) {
+/// To a port's rings: frames for all to the first one, those for this port alone to the one of the sender's number.
+fn deliver(shared: &Shared, origin: Origin, to: usize, batch: &Batch, frames: &[Frame], ways: &[Way], number: u32) {
     let Some(port) = shared.control().ports.get(to) else { return };
-    if Kind::of(port.kind.get()) == Some(Kind::Hardware) {
-        let frames: Vec<Frame> = frames.collect();
-        wire::carry(shared, to, false, origin.ring, batch, &frames, depth + 1);
-        return;
-    }
-    let ring = port.rx.get((origin.ring % port.rx_rings.get().max(1)) as usize).and_then(Word::index);
+    let own = origin.ring % port.rx_rings.get().max(1);
     let header = port.header_octets.get();
     let cut = if header == origin.header_octets {
         Cut::AsSent
     } else {
         Cut::Filled { skip: origin.header_octets, prefix: header, count: true }
     };
-    wire::place(shared, ring, to, batch, frames, cut);
+    let of = |for_all: bool, for_it: bool| {
+        let wanted = move |way: Way| (for_all && way == Way::All) || (for_it && way == Way::Port(number));
+        std::iter::zip(frames, ways).filter(move |&(_, &way)| wanted(way)).map(|(&frame, _)| frame)
+    };
+    let ring = |number: u32| port.rx.get(number as usize).and_then(Word::index);
+    if own == 0 {
+        wire::place(shared, ring(0), to, batch, of(true, true), cut);
+        return;
+    }
+    wire::place(shared, ring(0), to, batch, of(true, false), cut);
+    wire::place(shared, ring(own), to, batch, of(false, true), cut);
 }
 
 fn look_up(shared: &Shared, switch: &Switch, origin: Origin, batch: &Batch, frame: Frame) -> Way {

@@ -1,9 +1,10 @@
 //! What leaves a port and how it is put on a receive ring: batches of frames, and network devices in emulated mode.
 use crate::abi::{limit, slot_flag};
+use crate::monitor::Showing;
 use crate::ring::{Slot, distance, next, previous};
 use crate::shared::Shared;
 use crate::sync::Bound;
-use crate::tables::{Kind, Port, Region, Word};
+use crate::tables::{Kind, Port, Word};
 use crate::vale;
 
 /// A frame that passes more devices and switches than this goes in a circle.
@@ -83,6 +84,20 @@ impl Batch {
         }
     }
 
+    /// Copy a piece to place `at` of a buffer, with all of the lines of the sender's buffer that hold it.
+    fn copy_lines(&self, shared: &Shared, piece: Piece, buffer: u64, at: u32) {
+        let before = piece.offset % LINE;
+        let space = limit::BUFFER_OCTETS.saturating_sub(at);
+        match piece.source {
+            Source::File(from) => {
+                let left = space.min(limit::BUFFER_OCTETS.saturating_sub(piece.offset));
+                let octets = ((before + piece.length).next_multiple_of(LINE)).min(before + left);
+                shared.copy(from - u64::from(before), buffer + u64::from(at - before), octets.into());
+            }
+            Source::Held(_) => self.copy(shared, piece, 0, piece.length.min(space), buffer + u64::from(at)),
+        }
+    }
+
     /// As a stream: what is left of a frame after `skip` octets, into room of `octets` at `to`; how many were copied.
     fn copy_stream(&self, shared: &Shared, frame: Frame, mut skip: u32, octets: u32, to: u64) -> u32 {
         let mut copied = 0;
@@ -127,12 +142,16 @@ pub(crate) fn place(
         let _queue = bound.ring.queue.lock();
         // Looked at again: it may have been closed, and made anew for another port, before we had the lock.
         let still_there = bound.ring.used.is_set() && bound.ring.port.index() == Some(port_index);
+        let first = bound.ring.hwtail.get();
         for frame in frames {
             if still_there && place_one(shared, bound, batch, frame, cut) {
                 placed += 1;
             } else {
                 dropped += 1;
             }
+        }
+        if placed != 0 {
+            shared.show(bound, first, bound.ring.hwtail.get(), Showing::Copy);
         }
     } else {
         dropped = frames.count() as u64;
@@ -179,8 +198,8 @@ fn place_as_sent(shared: &Shared, bound: Bound<'_>, batch: &Batch, frame: Frame,
     let mut index = bound.ring.hwtail.get();
     for (position, &piece) in pieces.iter().enumerate() {
         let mut slot = shared.slot(bound.ring, index);
-        let to = shifted(shared, bound.region, bound.port, &mut slot, piece.offset);
-        batch.copy(shared, piece, 0, piece.length, to);
+        let at = shifted(bound.port, &mut slot, piece.offset);
+        batch.copy_lines(shared, piece, bound.region.buffer(slot.buffer), at);
         let more = if position + 1 < pieces.len() { slot_flag::MORE_FRAGMENTS } else { 0 };
         slot.length = piece.length as u16;
         slot.flags = count_flag(pieces.len()) | more;
@@ -190,16 +209,20 @@ fn place_as_sent(shared: &Shared, bound: Bound<'_>, batch: &Batch, frame: Frame,
     Some(index)
 }
 
-/// Where a switch puts data: its place in the sender's cache line is kept, whether the receiver knows of offsets or not.
-fn shifted(shared: &Shared, region: &Region, port: &Port, slot: &mut Slot, sender_offset: u32) -> u64 {
-    const LINE: u64 = 64;
-    let shift = u64::from(sender_offset) % LINE;
-    if port.offset_mask.get() == 0 {
-        return region.buffer(slot.buffer) + shift;
+/// A switch copies lines of so many octets.
+const LINE: u32 = 64;
+
+/// Where in its buffer a switch puts data: where the sender had it in a line, in the receiver's own line or the next one.
+/// It is told in the slot where the receiver knows of offsets.
+fn shifted(port: &Port, slot: &mut Slot, sender_offset: u32) -> u32 {
+    let mask = port.offset_mask.get();
+    let own = (slot.pointer & mask).min(port.offset_max.get().into()) as u32;
+    let shift = sender_offset % LINE;
+    let begin = if own % LINE < shift { own / LINE * LINE + LINE } else { own / LINE * LINE };
+    if mask != 0 {
+        slot.pointer = (begin + shift).into();
     }
-    let own = (slot.pointer & port.offset_mask.get()).min(port.offset_max.get().into());
-    slot.pointer = own / LINE * LINE + shift;
-    shared.data(region, port, *slot).0
+    begin + shift
 }
 
 struct Filling {
@@ -262,7 +285,7 @@ pub(crate) fn transmit(shared: &Shared, bound: Bound<'_>, head: u32) {
         let slot = shared.slot(ring, index);
         let (at, space) = shared.data(bound.region, port, slot);
         let length = u32::from(slot.length);
-        let carried = (limit::SHORTEST_FRAME..=space.min(port.mtu.get() + limit::LINK_HEADER)).contains(&length);
+        let carried = (limit::SHORTEST_FRAME..=space.min(port.longest())).contains(&length);
         if carried && !port.down.is_set() {
             let first = batch.pieces.len();
             batch.pieces.push(Piece { source: Source::File(at), length, offset: 0 });
@@ -280,6 +303,19 @@ pub(crate) fn transmit(shared: &Shared, bound: Bound<'_>, head: u32) {
     port.tx_dropped.add(dropped);
     carry(shared, bound.port_index, ring.is_host.is_set(), ring.number.get(), &batch, &batch.frames, 0);
     shared.complete_tx(bound, head);
+}
+
+impl Port {
+    /// Octets of the longest frame that a device takes to its wire.
+    fn longest(&self) -> u32 {
+        self.mtu.get().saturating_add(limit::LINK_HEADER + limit::VLAN_TAG)
+    }
+
+    /// Whether a hardware ring of a device is bound: what the stack sends is then not sent by the device.
+    pub(crate) fn is_in_netmap_mode(&self) -> bool {
+        let hardware = |table: &[Word], count: u32| table.iter().take(count as usize).any(Word::is_set);
+        hardware(&self.tx, self.tx_rings.get()) || hardware(&self.rx, self.rx_rings.get())
+    }
 }
 
 fn pad(batch: &mut Batch, octets: u32) {
@@ -334,8 +370,15 @@ pub(crate) fn arrive(
         return;
     }
     // Host rings get what the stack sends only while a hardware ring is in netmap mode too.
-    let intercepts = !from_host || port.tx.iter().chain(&port.rx).take(rings as usize).any(Word::is_set);
+    if from_host && !port.is_in_netmap_mode() {
+        let longest = port.longest();
+        let passes = |frame: &&Frame| batch.octets_of(**frame) <= longest;
+        let passing: Vec<Frame> = frames.iter().filter(passes).copied().collect();
+        port.tx_dropped.add((frames.len() - passing.len()) as u64);
+        carry(shared, at, false, ring, batch, &passing, depth + 1);
+        return;
+    }
     let number = if from_host { rings } else { ring % rings } as usize;
-    let target = if intercepts { port.rx.get(number).and_then(Word::index) } else { None };
+    let target = port.rx.get(number).and_then(Word::index);
     place(shared, target, at, batch, frames.iter().copied(), Cut::Filled { skip: 0, prefix: 0, count: false });
 }

@@ -68,7 +68,7 @@ def pipe(kernel, name: str = "x", **options) -> tuple[NetmapPort, NetmapPort]:
     return NetmapPort(name + "{1", device=kernel, **options), NetmapPort(name + "}1", device=kernel, **options)
 
 
-def test_both_ways_of_a_pipe_and_of_a_cable_keep_to_the_contract():
+def test_pipes_cables_and_switches_keep_to_the_contract():
     def pipe_ends():
         kernel = NetmapSimulation()
         return pipe(kernel)
@@ -80,8 +80,15 @@ def test_both_ways_of_a_pipe_and_of_a_cable_keep_to_the_contract():
         kernel.connect("eth0", "eth1")
         return NetmapPort("eth0", device=kernel), NetmapPort("eth1", device=kernel)
 
-    check_port(pipe_ends)
-    check_port(devices)
+    def switch():
+        kernel = NetmapSimulation()
+        return NetmapPort("vale0:a", device=kernel), NetmapPort("vale0:b", device=kernel)
+
+    for connect, back_pressure in ((pipe_ends, True), (devices, False), (switch, False)):
+        check_port(connect)
+        near, far = connect()
+        with near, far:
+            assert near.capabilities.back_pressure == far.capabilities.back_pressure == back_pressure
 
 
 def test_a_pipe_gives_back_pressure_and_loses_nothing(kernel):
@@ -417,13 +424,34 @@ def test_a_busy_port_is_told(wired):
         ("vale0:a", {"rings": "host"}, PortUnsupportedError, "no host rings"),
         ("vale0:a", {"memory_id": 999}, PortUnsupportedError, "memory region"),
         ("vale", {}, PortError, "valeS:P"),
-        ("eth0", {"monitor": "sent"}, PortUnsupportedError, "eth0"),
     ],
 )
 def test_each_refusal_is_one_sentence(wired, name, options, error, sentence):
     with pytest.raises(error, match=sentence) as raised:
         NetmapPort(name, device=wired, **options)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("zero_copy", [False, True])
+@pytest.mark.parametrize("watched", ["x{1", "vale0:a", "eth0"])
+def test_a_monitor_sees_what_is_sent_and_received(wired, watched, zero_copy):
+    peer = {"x{1": "x}1", "vale0:a": "vale0:b", "eth0": "eth1"}[watched]
+    options = {"monitor": "both", "monitor_zero_copy": zero_copy}
+    with (
+        NetmapPort(watched, device=wired) as near,
+        NetmapPort(peer, device=wired) as far,
+        NetmapPort(watched, device=wired, **options) as monitor,
+    ):
+        assert not monitor.capabilities.sends
+        sent, came = frames_of(5), frames_of(9)[5:]
+        assert (near.send(burst_of(sent)), far.send(burst_of(came))) == (5, 4)
+        assert (got(far), got(near)) == (sent, came)
+        for port in (near, far):  # slots are given back, and what is done with is seen
+            port.receive(1, 0)
+            port.flush()
+        near.receive(1, 0)
+        near.flush()
+        assert sorted(got(monitor)) == sorted(sent + came)
 
 
 def test_an_mtu_beyond_the_buffers_is_explained(kernel):

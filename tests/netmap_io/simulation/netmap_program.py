@@ -96,9 +96,12 @@ def send(name: str, peer: str, count: int) -> None:
         )
         try:
             fcntl.ioctl(os.open("/dev/netmap", os.O_RDWR), CONTROL, head)
-            break
-        except FileNotFoundError:
+        except FileNotFoundError:  # no such switch yet
             time.sleep(0.05)
+            continue
+        if struct.unpack_from("<I", body, 4)[0] != 255:  # 255: the switch has no such port yet
+            break
+        time.sleep(0.05)
     for number in range(count):
         port.send(frame(number))
 

@@ -22,9 +22,7 @@ pytestmark = [
 
 KERNEL_LOOPS = {23, 25, 26, 27, 28, 29, 30, 32, 33, 34}
 LIBRARY_ONLY = {46}
-NOT_HERE = {18: "polling threads", 45: "a pipe under a switch that is not there: the module gave ENXIO"}
-MONITORS = range(12, 28)
-NO_MONITOR = {21, 22, 23, 24}
+NOT_HERE = {18: "polling threads"}
 ATTACHED_TWICE = {9, 10, 11}
 
 
@@ -57,7 +55,7 @@ def script(number: int) -> str:
     return found[0].name
 
 
-@pytest.mark.parametrize("case", sorted(set(range(1, 28)) - (set(MONITORS) - NO_MONITOR) - ATTACHED_TWICE))
+@pytest.mark.parametrize("case", sorted(set(range(1, 28)) - ATTACHED_TWICE))
 def test_functional(case: int) -> None:
     command = f"cd {TOOLS}/tests && functional -o; ./{script(case)}; code=$?; functional -c; exit $code"
     done = run(command)
