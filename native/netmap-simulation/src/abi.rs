@@ -178,6 +178,10 @@ pub(crate) mod legacy {
     pub(crate) const RING_ID_DO_RX_POLL: u16 = 0x8000;
     pub(crate) const RING_ID_MASK: u16 = 0x0fff;
     pub(crate) const MODE_MASK: u32 = 0xf;
+    /// Commands: to register, and two that the module knows and no longer does.
+    pub(crate) const REGISTER: u16 = 0;
+    pub(crate) const HOST_PASS_THROUGH_BEGIN: u16 = 8;
+    pub(crate) const HOST_PASS_THROUGH_END: u16 = 9;
 }
 
 /// Sizes of memory and limits of ports.

@@ -44,8 +44,10 @@ fn common(octets: &[u8]) -> Request {
 /// NIOCREGIF.
 pub(crate) fn register(shared: &Shared, state: &DescriptorState, argument: Address) -> Result<(), Errno> {
     let octets = read(argument)?;
-    if octets.u16_at(at::COMMAND) != 0 {
-        return Err(Errno(libc::EINVAL));
+    match octets.u16_at(at::COMMAND) {
+        at::REGISTER => {}
+        at::HOST_PASS_THROUGH_BEGIN | at::HOST_PASS_THROUGH_END => return Err(Errno(libc::ENOMEM)),
+        _ => return Err(Errno(libc::EINVAL)),
     }
     let (ring_id, flags) = (octets.u16_at(at::RING_ID), octets.u32_at(at::FLAGS));
     let mut request = common(&octets);

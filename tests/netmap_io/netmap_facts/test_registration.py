@@ -333,9 +333,9 @@ def legacy(raw: facts.RawNetmap, call: int, name: str, *, version: int = 14, rin
 
 @pytest.mark.parametrize(
     ("wish", "code"),
-    [({}, 0), ({"version": 16}, 0), ({"version": 11}, errno.EINVAL), ({"command": 9}, errno.EINVAL),
-     ({"ring_id": 0x2000}, errno.EINVAL), ({"ring_id": 0x4000}, 0), ({"flags": 5, "ring_id": 3}, 0),
-     ({"flags": 6, "ring_id": 3}, 0)],
+    [({}, 0), ({"version": 16}, 0), ({"version": 11}, errno.EINVAL), ({"command": 99}, errno.EINVAL),
+     ({"command": 9}, errno.ENOMEM), ({"ring_id": 0x2000}, errno.EINVAL), ({"ring_id": 0x4000}, 0),
+     ({"flags": 5, "ring_id": 3}, 0), ({"flags": 6, "ring_id": 3}, 0)],
 )  # fmt: skip
 def test_legacy_registration(kernel: Kernel, ports: Ports, wish: dict[str, int], code: int) -> None:
     raw = kernel.open()
