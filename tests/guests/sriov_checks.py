@@ -23,8 +23,8 @@ from typing import Any
 PHYSICAL = "eth0"
 ADDRESS = "02:00:00:00:00:1{}"
 FRAMES = 200
-SETTLING_S = 3.0
 FRAMES_AT_ONCE = 25
+SETTLING_S = 3.0
 """After a change of VLANs or addresses, before frames may be counted on."""
 
 CHECKS: dict[str, Callable[[], object]] = {}
